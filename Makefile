@@ -1,0 +1,80 @@
+# From a fresh clone on: git, make and Python 3.11, 3.12 or 3.13 are enough.
+
+BIN := .venv/bin
+PYTHONS := python3 python3.13 python3.12 python3.11 python
+# dbt 1.11 does not run on Python 3.14
+PYTHON_FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
+
+.DELETE_ON_ERROR:
+.PHONY: help run test lint docs clean lock
+
+help: ## list what make can do
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+run: .venv/.run $(if $(DUMPS),,sample_dumps) ## dumps in, marts out; DUMPS="path ..." or sample dumps
+	@$(BIN)/rep-ai run $(or $(DUMPS),sample_dumps) || { code=$$?; [ $$code -ne 3 ] || \
+		echo 'The marts are built. Some files were rejected, so this ends with an error.' >&2; \
+		exit $$code; }
+
+test: export REP_AI_TARGET := dev
+test: export REP_AI_DUCKDB := target/test/rep_ai.duckdb
+test: lint ## everything that CI runs
+	rm -rf target/test
+	$(BIN)/rep-ai sample target/test/dumps
+	$(BIN)/rep-ai ingest target/test/dumps
+	$(BIN)/dbt build --quiet
+	$(BIN)/python -m pytest
+
+lint: export REP_AI_DUCKDB := :memory:
+lint: .venv/.test ## style, types, and that dbt reads the project without a warning
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
+	$(BIN)/sqlfluff lint --disable-progress-bar models tests
+	@! grep -rnE --include='*.sql' '.{101}' models macros tests || { echo 'lines over 100'; exit 1; }
+
+docs: .venv/.run ## the documentation of the models: target/static_index.html
+	$(BIN)/dbt docs generate --static
+
+clean: ## remove what make made, but no database
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache ingest/*.egg-info logs
+	rm -rf sample_dumps target
+
+lock: .venv/bin/python ## renew the lock files from pyproject.toml; UPGRADE=--upgrade takes the newest
+	$(INSTALL) uv
+	$(LOCK) --all-extras --output-file requirements-dev.lock
+	$(LOCK) --extra postgres --constraint requirements-dev.lock --output-file requirements.lock
+
+sample_dumps: | .venv/.run
+	@rm -rf target/sample_dumps
+	@mkdir -p target
+	$(BIN)/rep-ai sample target/sample_dumps
+	@mv target/sample_dumps $@
+
+.venv/.run: requirements.lock pyproject.toml .venv/bin/python
+	@echo 'Installing requirements.lock into .venv (half a minute or so)'
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.test: requirements-dev.lock .venv/.run
+	@echo 'Installing requirements-dev.lock into .venv'
+	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+.venv/bin/python:
+	@for python in $(PYTHONS) ''; do \
+		if [ "$$python" ] && $$python -c '$(PYTHON_FITS)' 2>/dev/null; then break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo 'Python 3.11, 3.12 or 3.13 is needed, and none is on the PATH.' >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot make virtual environments: a part of its library is missing" \
+			"(Debian, Ubuntu: apt install $$python-venv)." >&2; exit 1; \
+	fi; \
+	$$python -m venv --clear .venv

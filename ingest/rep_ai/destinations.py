@@ -1,0 +1,165 @@
+"""The databases that a run can load into: one lock, plain SQL, and dlt's own destination."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rep_ai import project
+
+if TYPE_CHECKING:
+    from dlt.common.destination import TDestinationReferenceArg
+
+# BI tools lag behind the newest storage format
+DUCKDB_STORAGE = "v1.4.0"
+# an arbitrary number that all runs of this project share
+ADVISORY_LOCK = 0x7265705F6169
+
+
+class DestinationError(Exception):
+    """The database cannot be used; the message says which, why and what to do."""
+
+
+class Destination(Protocol):
+    """A database, shared by dlt and dbt."""
+
+    name: str
+
+    def lock(self) -> Any:
+        """Hold the one lock of all runs; DestinationError names a run that holds it already."""
+
+    def connect(self) -> Any:
+        """Open a DB-API connection, to be closed by the caller."""
+
+    def dlt_destination(self) -> "TDestinationReferenceArg":
+        """The same database for dlt."""
+
+
+class DuckDB:
+    """A DuckDB file."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is made at the first connection."""
+        self.path = path
+        self.name = str(path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold a lock file beside the database: DuckDB's own lock is not held between steps."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.with_name(self.path.name + ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise DestinationError(f"{self.name}: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise DestinationError(
+                    f"another run holds {self.name}: {file.read().strip()}; wait until it has ended"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
+            file.flush()
+            yield
+
+    def connect(self) -> Any:
+        """Open the file, made with a storage format that older clients read."""
+        import duckdb
+
+        try:
+            return duckdb.connect(
+                str(self.path), config={"storage_compatibility_version": DUCKDB_STORAGE}
+            )
+        except duckdb.Error as error:
+            raise DestinationError(f"{self.name} cannot be opened: {error}") from None
+
+    def dlt_destination(self) -> "TDestinationReferenceArg":
+        """DuckDB by its path."""
+        import dlt
+
+        return dlt.destinations.duckdb(str(self.path))
+
+
+class Postgres:
+    """A PostgreSQL database, found by the variables that every client of it reads."""
+
+    def __init__(self) -> None:
+        """Take the address from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE."""
+        self._address = {
+            "host": os.environ.get("PGHOST", "localhost"),
+            "port": int(os.environ.get("PGPORT", "5432")),
+            "user": os.environ.get("PGUSER", "postgres"),
+            "password": os.environ.get("PGPASSWORD", ""),
+            "dbname": os.environ.get("PGDATABASE", "postgres"),
+        }
+        self.name = "PostgreSQL {dbname} on {host}:{port}".format(**self._address)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold an advisory lock on a connection of its own: it ends with the process."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            name = f"rep-ai {os.getpid()} on {socket.gethostname()} since {_now()}"
+            cursor.execute("select set_config('application_name', %s, false)", (name[:63],))
+            cursor.execute("select pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
+            if not cursor.fetchone()[0]:
+                cursor.execute(
+                    "select a.application_name from pg_locks as l "
+                    "inner join pg_stat_activity as a on l.pid = a.pid "
+                    "where l.locktype = 'advisory' and l.granted and "
+                    "(l.classid::bigint << 32) + l.objid::bigint = %s",
+                    (ADVISORY_LOCK,),
+                )
+                holder = cursor.fetchone()
+                raise DestinationError(
+                    f"another run holds {self.name}: {holder[0] if holder else 'just ended'}; "
+                    "wait until it has ended"
+                )
+            yield
+
+    def connect(self) -> Any:
+        """Open a connection."""
+        try:
+            import psycopg2
+        except ImportError:
+            raise DestinationError(
+                "the PostgreSQL driver is missing: install rep-ai-marts[postgres]"
+            ) from None
+        try:
+            connection = psycopg2.connect(**self._address)
+        except psycopg2.Error as error:
+            raise DestinationError(f"{self.name}: {str(error).strip()}") from None
+        connection.autocommit = True
+        return connection
+
+    def dlt_destination(self) -> "TDestinationReferenceArg":
+        """PostgreSQL by its address."""
+        import dlt
+        from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+        credentials = PostgresCredentials()
+        credentials.host = self._address["host"]
+        credentials.port = self._address["port"]
+        credentials.username = self._address["user"]
+        credentials.password = self._address["password"]
+        credentials.database = self._address["dbname"]
+        credentials.resolve()
+        return dlt.destinations.postgres(credentials)
+
+
+def of_target(target: str) -> Destination:
+    """The database behind a target of the project's profile."""
+    if target == "dev":
+        return DuckDB(project.duckdb_path())
+    if target == "postgres":
+        return Postgres()
+    raise DestinationError(f"no target {target!r}; there are dev (DuckDB) and postgres")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,365 @@
+"""One dump, read in place: a JSON document of any size in, Arrow batches of text columns out.
+
+The document is mapped, never built as Python objects: `msgspec` skips over it to check the grammar
+and to find the collections, which are then cut into chunks of whole entries.
+"""
+
+import hashlib
+import mmap
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+
+from rep_ai.records import (
+    Chunk,
+    Shape,
+    UnreadableError,
+    json_object,
+    offset,
+    read,
+    rejected_columns,
+    storable,
+    value_text,
+)
+from rep_ai.vendor import COLLECTIONS, HEADER_FIELDS, Collection
+
+CHUNK_BYTES = 16 << 20
+# the first chunk teaches the shape of the entries
+FIRST_CHUNK_BYTES = 64 << 10
+# an Arrow string column and a Parquet page hold no more
+MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
+
+# 2000-01-01 to 2100-01-01 UTC
+TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
+
+_SEMVER = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?",
+    re.ASCII,
+)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
+# an escape; group 1 where it is a surrogate without its other half
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
+_OWN = [("_delivery_id", pa.string()), ("_position", pa.int64()), ("_key", pa.string())]
+RECORD_TABLES: dict[str, pa.Schema] = {
+    **{
+        c.name: pa.schema(
+            [*_OWN, *((name, pa.string()) for name in c.fields), ("_extra", pa.string())]
+        )
+        for c in COLLECTIONS
+    },
+    "other_entries": pa.schema([*_OWN, ("collection", pa.string()), ("record", pa.string())]),
+    "rejected_records": pa.schema(
+        [*_OWN, ("collection", pa.string()), ("record", pa.string()), ("reason", pa.string())]
+    ),
+}
+
+
+class RejectedError(Exception):
+    """The document cannot be loaded; the message says what is wrong and what to do."""
+
+
+class EqualKeysError(Exception):
+    """Chunks of one collection share a key, so that the last one cannot be told in time."""
+
+
+@dataclass
+class Header:
+    """The scalars of a document, as text, and the raw rows it holds."""
+
+    version: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    extra: str | None = None
+    # raw table -> rows; None where the collection is absent or null
+    counts: dict[str, int | None] = field(default_factory=dict)
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+
+
+class Document:
+    """A dump whose grammar, version and window are sound.
+
+    Args:
+        path: the decompressed document; it stays mapped.
+        supported_major: the only major version that is loaded.
+
+    Attributes:
+        delivery_id: SHA-256 of the file's bytes, in hexadecimal.
+        header: the scalars; `counts` is whole once `batches` has ended.
+        rejection: why the document cannot be loaded, and what to do; else None.
+    """
+
+    def __init__(self, path: Path, supported_major: int = 1) -> None:
+        """Map the document, check it and find its collections."""
+        self.header = Header()
+        self.rejection: str | None = None
+        # keep each object collection in one piece, at the cost of memory
+        self.careful = False
+        self._collections: list[tuple[Collection, _Span]] = []
+        self._others: list[tuple[str, _Span]] = []
+        if path.stat().st_size == 0:
+            self.delivery_id = hashlib.sha256(b"").hexdigest()
+            self.rejection = "the file is empty; ask for the night again"
+            return
+        with path.open("rb") as file:
+            self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.delivery_id = hashlib.sha256(self._text).hexdigest()
+            self._parsed = self._text
+            # offsets of the surrogates that lack their other half, in order
+            self._damage: list[int] = []
+            try:
+                self._check_encoding()
+                self._find_collections(self._top_level(file.fileno()))
+                self._check_header(supported_major)
+            except RejectedError as error:
+                self.rejection = str(error)
+
+    def _check_encoding(self) -> None:
+        whole = pa.array([0, len(self._text)], pa.int64()).buffers()[1]
+        try:
+            pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self._text)).validate(full=True)
+        except pa.ArrowInvalid:
+            is_utf16 = self._text[:2] in (b"\xff\xfe", b"\xfe\xff")
+            raise RejectedError(
+                f"the text is {'UTF-16' if is_utf16 else 'not UTF-8'}; a dump is JSON in UTF-8"
+            ) from None
+
+    def _top_level(self, fileno: int) -> dict[str, Raw]:
+        """Check the grammar of the whole document and return its members."""
+        try:
+            try:
+                return self._members()
+            except msgspec.ValidationError:
+                raise
+            except msgspec.DecodeError:
+                self._damage = [m.start() for m in _ESCAPE.finditer(self._text) if m[1]]
+                if not self._damage:
+                    raise
+                self._parsed = self._mended(fileno)
+                return self._members()
+        except msgspec.ValidationError:
+            raise RejectedError("the document is not a JSON object: it is no dump") from None
+        except msgspec.DecodeError as error:
+            why = str(error).removeprefix("JSON is malformed: ")
+            raise RejectedError(f"not JSON: {why}; ask for the night again") from None
+        except RecursionError:
+            raise RejectedError("values are nested deeper than can be read") from None
+
+    def _members(self) -> dict[str, Raw]:
+        start = len(_BYTE_ORDER_MARK) if self._parsed[:3] == _BYTE_ORDER_MARK else 0
+        members = msgspec.json.decode(memoryview(self._parsed)[start:], type=dict[str, Raw])
+        return members
+
+    def _mended(self, fileno: int) -> mmap.mmap:
+        """A private copy whose lone surrogates are replacement characters, byte for byte.
+
+        RFC 8259 lets them stand, msgspec does not. Only the pages that change are copied.
+        """
+        copy = mmap.mmap(fileno, 0, access=mmap.ACCESS_COPY)
+        for at in self._damage:
+            copy[at : at + 6] = b"\\ufffd"
+        return copy
+
+    def _find_collections(self, members: dict[str, Raw]) -> None:
+        """Tell known collections, unknown ones and scalars apart."""
+        known = {c.name: c for c in COLLECTIONS}
+        self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
+        scalars: dict[str, bytes] = {}
+        damage = len(self._damage)
+        for name, raw in members.items():
+            start = offset(raw, self._parsed)
+            span = _Span(start, start + len(raw))
+            damage -= len(self._damage_within(span))
+            first = self._text[start : start + 1]
+            if name in known:
+                if first == (b"{" if known[name].is_object else b"["):
+                    self._collections.append((known[name], span))
+                    self.header.counts[name] = 0
+                elif first != b"n":
+                    wanted = "an object" if known[name].is_object else "an array"
+                    raise RejectedError(f"`{name}` is not {wanted}: the shape is not a dump's")
+            elif first in (b"{", b"[") and not self._is_empty(span):
+                self._others.append((name, span))
+            else:
+                scalars[name] = self._text[span.start : span.end]
+        if damage:
+            raise RejectedError("the name of a member holds half of a surrogate pair")
+        try:
+            for name in HEADER_FIELDS:
+                setattr(self.header, name, value_text(scalars.pop(name, b"null")))
+        except UnreadableError as error:
+            raise RejectedError(f"`{name}` cannot be read: {error}") from None
+        self.header.extra = json_object(scalars)
+
+    def _is_empty(self, span: _Span) -> bool:
+        inner = _SPACE.match(self._parsed, span.start + 1)
+        return inner is not None and inner.end() == span.end - 1
+
+    def _damage_within(self, span: _Span) -> list[int]:
+        low, high = (bisect_left(self._damage, at) for at in span)
+        return self._damage[low:high]
+
+    def _check_header(self, supported_major: int) -> None:
+        header = self.header
+        version = _SEMVER.fullmatch(header.version or "")
+        if version is None:
+            raise RejectedError(
+                f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0"
+            )
+        if version[1] != str(supported_major):
+            raise RejectedError(
+                f"version {_shown(header.version)} is not {supported_major}.x, and another major "
+                "version may mean something else by its fields; upgrade, then --retry-rejected"
+            )
+        start, end = read_time(header.start_time), read_time(header.end_time)
+        if start is None or end is None or start >= end:
+            raise RejectedError(
+                f"no readable window: `start_time` is {_shown(header.start_time)}, `end_time` "
+                f"{_shown(header.end_time)}; epoch milliseconds in order are needed"
+            )
+
+    def batches(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (raw table, rows) for all entries, collection after collection.
+
+        Raises:
+            EqualKeysError: set `careful` and start again; what was yielded does not hold.
+            RejectedError: likewise, but the document cannot be loaded at all.
+        """
+        try:
+            for collection, span in self._collections:
+                yield from self._known(collection, span)
+            for name, span in self._others:
+                yield from self._unknown(name, span)
+        except RecursionError:
+            raise RejectedError("values are nested deeper than can be read") from None
+
+    def _known(self, collection: Collection, span: _Span) -> Iterator[tuple[str, pa.Table]]:
+        shape = Shape({name: set() for name in collection.fields})
+        keys = _Keys()
+        position = 0
+        for chunk in self._chunks(span):
+            rows = read(collection, shape, chunk)
+            keys.add(rows.keys)
+            if len(rows.columns["_position"]):
+                yield collection.name, self._table(collection.name, rows.columns, position)
+            if rows.rejected:
+                columns = rejected_columns(collection.name, rows.rejected)
+                yield "rejected_records", self._table("rejected_records", columns, position)
+            position += rows.count
+        keys.check()
+
+    def _unknown(self, name: str, span: _Span) -> Iterator[tuple[str, pa.Table]]:
+        keys = _Keys()
+        position = 0
+        for chunk in self._chunks(span):
+            entries = list(chunk.entries())
+            keys.add([e.key for e in entries if e.key is not None])
+            columns = {
+                "_position": pa.array(range(len(entries)), pa.int64()),
+                "_key": pa.array([storable(e.key) for e in entries], pa.string()),
+                "collection": pa.array([storable(name)] * len(entries), pa.string()),
+                "record": pa.array([e.text.decode() for e in entries], pa.string()),
+            }
+            yield "other_entries", self._table("other_entries", columns, position)
+            position += len(entries)
+        keys.check()
+
+    def _chunks(self, span: _Span) -> Iterator[Chunk]:
+        """Cut a collection into chunks of whole entries.
+
+        A cut is a guess that parsing proves: what stands between the start of an entry and the
+        cut is JSON with the closing bracket behind it only if the cut ends an entry.
+        """
+        opening, closing = self._parsed[span.start : span.start + 1], self._parsed[span.end - 1 : span.end]
+        start, end = span.start + 1, span.end - 1
+        size = FIRST_CHUNK_BYTES
+        if self._is_empty(span):
+            return
+        while start < end:
+            stop = resume = end
+            search, guesses = start + size, 0
+            while not (self.careful and opening == b"{"):
+                found = _END_OF_OBJECT.search(self._parsed, search, end)
+                if found is None:
+                    break
+                if _is_json(opening + self._parsed[start : found.start() + 1] + closing):
+                    stop, resume = found.start() + 1, found.end()
+                    break
+                guesses += 1
+                # a value full of false ends is not tried at each of them
+                search = found.end() + (size << (guesses - 8) if guesses > 8 else 0)
+            if stop - start > MAX_ENTRY_BYTES:
+                raise RejectedError("an entry is larger than 2 GB")
+            chunk = _Span(start, stop)
+            parsed = opening + self._parsed[start:stop] + closing
+            if self._damage_within(chunk):
+                yield Chunk(parsed, opening + self._text[start:stop] + closing)
+            else:
+                yield Chunk(parsed, parsed)
+            start, size = resume, CHUNK_BYTES
+
+    def _table(self, name: str, columns: dict[str, pa.Array], position: int) -> pa.Table:
+        count = len(columns["_position"])
+        self.header.counts[name] = (self.header.counts[name] or 0) + count
+        columns["_delivery_id"] = pa.repeat(self.delivery_id, count)
+        columns["_position"] = pc.add(columns["_position"], position)
+        schema = RECORD_TABLES[name]
+        return pa.table([columns[column] for column in schema.names], schema=schema)
+
+
+class _Keys:
+    """Whether any key stands twice in a collection, at eight bytes a key."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._chunks = 0
+
+    def add(self, keys: list[str]) -> None:
+        self._chunks += 1
+        self._hashes.extend(map(hash, keys))
+
+    def check(self) -> None:
+        # within one chunk the decoder has seen to it
+        if self._chunks > 1 and len(self._hashes):
+            hashes = pa.array(self._hashes, pa.int64())
+            if pc.count_distinct(hashes).as_py() < len(hashes):
+                raise EqualKeysError
+
+
+def read_time(text: str | None) -> int | None:
+    """Epoch milliseconds written as digits alone, from 2000 up to 2100; else None."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    return int(text) if int(text) in TIME_RANGE_MS else None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _shown(text: str | None) -> str:
+    return "missing" if text is None else repr(text if len(text) <= 40 else text[:37] + "...")

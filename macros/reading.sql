@@ -1,0 +1,56 @@
+{# How values of the dump are read (design 4.2). #}
+
+{# Milliseconds since 1970 written as digits alone, 2000 up to 2100 UTC, as a timestamp; else NULL. #}
+{% macro rep_ai_time(text) -%}
+    {%- set milliseconds -%}
+        cast(
+            case
+                when length({{ text }}) between 1 and 18 and translate({{ text }}, '0123456789', '') = ''
+                    then {{ text }}
+            end as bigint
+        )
+    {%- endset -%}
+    case
+        when {{ milliseconds }} >= 946684800000 and {{ milliseconds }} < 4102444800000
+            then {{ rep_ai_epoch_ms_to_timestamp(milliseconds) }}
+    end
+{%- endmacro %}
+
+
+{# `true` and `false` as a boolean; else NULL. #}
+{% macro rep_ai_flag(text) -%}
+    case {{ text }} when 'true' then true when 'false' then false end
+{%- endmacro %}
+
+
+{# An id: the empty text is none. #}
+{% macro rep_ai_id(text) -%}
+    nullif({{ text }}, '')
+{%- endmacro %}
+
+
+{# Exact seconds, to the millisecond, from one timestamp to a later one; NULL where not in order. #}
+{% macro rep_ai_seconds_between(start_at, end_at) -%}
+    case
+        when {{ end_at }} >= {{ start_at }}
+            then {{ rep_ai_seconds(rep_ai_milliseconds_between(start_at, end_at)) }}
+    end
+{%- endmacro %}
+
+
+{# Milliseconds as exact seconds. #}
+{% macro rep_ai_seconds(milliseconds) -%}
+    cast(cast({{ milliseconds }} as decimal(15, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3))
+{%- endmacro %}
+
+
+{# All columns of a record as one text, to tell records apart: each with its length before it. #}
+{% macro rep_ai_content(columns) -%}
+    {%- set parts = [] -%}
+    {%- for column in columns -%}
+        {%- set value = 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+        {%- set size = 'cast(length(' ~ value ~ ') as ' ~ dbt.type_string() ~ ')' -%}
+        {%- do parts.append("coalesce(" ~ dbt.concat([size, "':'", value]) ~ ", '-')") -%}
+    {%- endfor -%}
+    {{ dbt.concat(parts) }}
+{%- endmacro %}

@@ -1,0 +1,93 @@
+with
+
+sessions as (
+
+    select
+        {{ rep_ai_local_date('started_at') }} as activity_date,
+        count(*) as session_count,
+        count(distinct visitor_id) as visitor_count
+    from {{ ref('fct_rep_ai__sessions') }}
+    where started_at is not null
+    group by 1
+
+),
+
+groups as (
+
+    select
+        {{ rep_ai_local_date('started_at') }} as activity_date,
+        count(*) as session_group_count,
+        sum(active_seconds) as active_seconds
+    from {{ ref('fct_rep_ai__session_groups') }}
+    where started_at is not null
+    group by 1
+
+),
+
+actions as (
+
+    select
+        {{ rep_ai_local_date('occurred_at') }} as activity_date,
+        count(*) as action_count
+    from {{ ref('fct_rep_ai__actions') }}
+    where occurred_at is not null
+    group by 1
+
+),
+
+interactions as (
+
+    select
+        {{ rep_ai_local_date('started_at') }} as activity_date,
+        count(*) as interaction_count,
+        count(case when is_accepted then 1 end) as accepted_interaction_count,
+        count(case when acceptance = 'accepted' then 1 end) as handled_interaction_count,
+        count(case when acceptance = 'automatic' then 1 end) as automatic_interaction_count,
+        count(case when acceptance = 'pending' then 1 end) as pending_interaction_count,
+        count(case when acceptance = 'not_accepted' then 1 end) as not_accepted_interaction_count,
+        count(case when acceptance = 'unknown' then 1 end) as unknown_acceptance_interaction_count
+    from {{ ref('fct_rep_ai__interactions') }}
+    where started_at is not null
+    group by 1
+
+),
+
+days as (
+
+    select activity_date from sessions
+    union distinct
+    select activity_date from groups
+    union distinct
+    select activity_date from actions
+    union distinct
+    select activity_date from interactions
+
+),
+
+final as (
+
+    select
+        days.activity_date,
+        coalesce(sessions.session_count, 0) as session_count,
+        coalesce(groups.session_group_count, 0) as session_group_count,
+        coalesce(sessions.visitor_count, 0) as visitor_count,
+        coalesce(actions.action_count, 0) as action_count,
+        coalesce(interactions.interaction_count, 0) as interaction_count,
+        coalesce(interactions.accepted_interaction_count, 0) as accepted_interaction_count,
+        coalesce(interactions.handled_interaction_count, 0) as handled_interaction_count,
+        coalesce(interactions.automatic_interaction_count, 0) as automatic_interaction_count,
+        coalesce(interactions.pending_interaction_count, 0) as pending_interaction_count,
+        coalesce(interactions.not_accepted_interaction_count, 0)
+            as not_accepted_interaction_count,
+        coalesce(interactions.unknown_acceptance_interaction_count, 0)
+            as unknown_acceptance_interaction_count,
+        cast(coalesce(groups.active_seconds, 0) as decimal(18, 3)) as active_seconds
+    from days
+    left join sessions on days.activity_date = sessions.activity_date
+    left join groups on days.activity_date = groups.activity_date
+    left join actions on days.activity_date = actions.activity_date
+    left join interactions on days.activity_date = interactions.activity_date
+
+)
+
+select * from final

@@ -1,0 +1,115 @@
+with
+
+files as (
+
+    select * from {{ source('rep_ai', 'deliveries') }}
+
+),
+
+loads as (
+
+    select load_id from {{ source('rep_ai', '_dlt_loads') }} where status = 0
+
+),
+
+-- a copy of a loaded file has a row of its own, and may be the later one
+contents as (
+
+    select
+        _delivery_id as delivery_id,
+        min(case when status = 'loaded' then _dlt_load_id end) as load_id,
+        max(case when status <> 'rejected' then file_modified_at end) as file_modified_at
+    from files
+    where _dlt_load_id in (select loads.load_id from loads)
+    group by _delivery_id
+
+),
+
+deliveries as (
+
+    select
+        contents.delivery_id,
+        contents.load_id,
+        contents.file_modified_at,
+        files.file_url,
+        files.version,
+        files.users_count as user_count,
+        files.unique_visitors_count as visitor_count,
+        files.unique_visitor_sessions_count as session_count,
+        files.unique_visitor_session_actions_count as action_count,
+        files.unique_visitor_session_interactions_count as interaction_count,
+        files.rejected_records_count as rejected_record_count,
+        {{ dbt.split_part(dbt.split_part('files.version', "'+'", 1), "'-'", 1) }} as release,
+        {{ dbt.split_part('files.version', "'+'", 1) }} as release_and_prerelease,
+        {{ rep_ai_time('files.start_time') }} as window_start_at,
+        {{ rep_ai_time('files.end_time') }} as window_end_at
+    from contents
+    inner join files
+        on
+            contents.delivery_id = files._delivery_id
+            and contents.load_id = files._dlt_load_id
+            and files.status = 'loaded'
+
+),
+
+version_parts as (
+
+    select
+        *,
+        {{ dbt.split_part('release', "'.'", 1) }} as major,
+        {{ dbt.split_part('release', "'.'", 2) }} as minor,
+        {{ dbt.split_part('release', "'.'", 3) }} as patch,
+        nullif(substring(release_and_prerelease, length(release) + 2), '') as prerelease
+    from deliveries
+
+),
+
+-- numbers of any size compare by their length first, then as text
+ranked as (
+
+    select
+        *,
+        count(*) over (partition by window_start_at, window_end_at) as delivery_count,
+        row_number() over (
+            partition by window_start_at, window_end_at
+            order by
+                length(major) desc,
+                {{ rep_ai_by_code_point('major') }} desc,
+                length(minor) desc,
+                {{ rep_ai_by_code_point('minor') }} desc,
+                length(patch) desc,
+                {{ rep_ai_by_code_point('patch') }} desc,
+                case when prerelease is null then 1 else 0 end desc,
+                {{ rep_ai_by_code_point('prerelease') }} desc,
+                case when file_modified_at is null then 1 else 0 end,
+                file_modified_at desc,
+                {{ rep_ai_by_code_point('delivery_id') }} desc
+        ) as version_rank,
+        dense_rank() over (order by window_start_at, window_end_at) as window_number
+    from version_parts
+
+),
+
+final as (
+
+    select
+        delivery_id,
+        load_id,
+        file_url,
+        version,
+        window_number,
+        delivery_count,
+        user_count,
+        visitor_count,
+        session_count,
+        action_count,
+        interaction_count,
+        rejected_record_count,
+        version_rank = 1 as is_current,
+        window_start_at,
+        window_end_at
+    from ranked
+
+)
+
+select * from final

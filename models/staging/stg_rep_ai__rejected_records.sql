@@ -1,0 +1,33 @@
+with
+
+deliveries as (
+
+    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+
+),
+
+records as (
+
+    select * from {{ source('rep_ai', 'rejected_records') }}
+
+),
+
+final as (
+
+    select
+        deliveries.delivery_id,
+        records.collection,
+        records._key as record_key,
+        records.record,
+        records.reason,
+        records._position as record_position,
+        deliveries.window_number
+    from records
+    inner join deliveries
+        on
+            records._delivery_id = deliveries.delivery_id
+            and records._dlt_load_id = deliveries.load_id
+
+)
+
+select * from final

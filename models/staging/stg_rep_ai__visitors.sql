@@ -1,0 +1,61 @@
+with
+
+deliveries as (
+
+    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+
+),
+
+records as (
+
+    select * from {{ source('rep_ai', 'unique_visitors') }}
+
+),
+
+typed as (
+
+    select
+        coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as visitor_id,
+        {{ rep_ai_id('records.custom_id') }} as custom_id,
+        deliveries.delivery_id,
+        records.id as raw_id,
+        records._key as record_key,
+        records.custom_metadata,
+        records._extra as properties,
+        records._position as record_position,
+        deliveries.window_number,
+        deliveries.window_start_at,
+        deliveries.window_end_at
+    from records
+    inner join deliveries
+        on
+            records._delivery_id = deliveries.delivery_id
+            and records._dlt_load_id = deliveries.load_id
+
+),
+
+final as (
+
+    select
+        visitor_id,
+        custom_id,
+        delivery_id,
+        raw_id,
+        record_key,
+        custom_metadata,
+        properties,
+        record_position,
+        window_number,
+        -- of one id in one dump the record at the later position holds
+        visitor_id is not null
+        and row_number() over (
+            partition by delivery_id, visitor_id
+            order by record_position desc
+        ) = 1 as holds,
+        window_start_at,
+        window_end_at
+    from typed
+
+)
+
+select * from final
