@@ -92,38 +92,15 @@
 {%- endmacro %}
 
 {% macro duckdb__rep_ai_json_text(json, key) -%}
-    {#- json_extract_string takes the first of equal keys, this the last.
-        A lone surrogate makes DuckDB refuse the whole value: NUL takes its place, and is no text. #}
-    {%- set sound -%}
-        case
-            when json_valid({{ json }}) then {{ json }}
-            else
-                regexp_replace(
-                    regexp_replace(
-                        regexp_replace(
-                            {{ json }},
-                            '\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})',
-                            '\\v\1\\v\2',
-                            'g'
-                        ),
-                        '\\u[dD][89a-fA-F][0-9a-fA-F]{2}',
-                        '\\u0000',
-                        'g'
-                    ),
-                    '\\v([dD][89a-fA-F][0-9a-fA-F]{2})',
-                    '\\u\1',
-                    'g'
-                )
-        end
-    {%- endset -%}
+    {#- json_valid lets trailing commas, NaN and Infinity pass; json_extract_string takes the first
+        of equal keys #}
     (
         select
             case
                 when
                     json_type(members.member) = 'VARCHAR'
-                    and (members.member ->> '$') <> ''
-                    and not contains(members.member ->> '$', chr(0))
-                    then members.member ->> '$'
+                    and not contains(members.member ->> '$', {{ rep_ai_unstorable(json) }})
+                    then nullif(members.member ->> '$', '')
             end
         from (
             select
@@ -133,47 +110,69 @@
                     - list_position(list_reverse(json_keys(objects.object)), '{{ key }}')
                 ] as member
             from (
-                select case when json_valid(texts.text) then texts.text end as object
-                from (select {{ sound }} as text) as texts
+                select
+                    case
+                        when
+                            json_valid(texts.text)
+                            and not regexp_matches(
+                                regexp_replace(texts.text, '"(\\.|[^"\\])*"', '""', 'g'),
+                                ',[ \t\r\n]*[]}]|[iI]|[nN][aA]'
+                            )
+                            then texts.text
+                    end as object
+                from (select {{ rep_ai_storable_json(json) }} as text) as texts
             ) as objects
         ) as members
     )
 {%- endmacro %}
 
 {% macro postgres__rep_ai_json_text(json, key) -%}
-    {#- PostgreSQL refuses a whole value for a NUL or a lone surrogate in it: U+FDD0 takes its place #}
-    {%- set sound -%}
-        case
-            when {{ json }} ~ '\\u(0000|[dD][89a-fA-F])'
-                then
-                    regexp_replace(
-                        {{ json }},
-                        '(?<!\\)((?:\\\\)*)\\u(?:0000'
-                        || '|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})'
-                        || '|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F][0-9a-fA-F]{2})',
-                        '\1\\ufdd0',
-                        'g'
-                    )
-            else {{ json }}
-        end
-    {%- endset -%}
     (
         select
             case
                 when
                     json_typeof(members.member) = 'string'
-                    and members.member #>> '{}' <> ''
-                    and position(U&'\FDD0' in members.member #>> '{}') = 0
-                    then members.member #>> '{}'
+                    and position({{ rep_ai_unstorable(json) }} in members.member #>> '{}') = 0
+                    then nullif(members.member #>> '{}', '')
             end
         from (
-            select objects.object -> '{{ key }}' as member
-            from (
-                select {{ target.schema }}.rep_ai_try_json(texts.text) as object
-                from (select {{ sound }} as text) as texts
-            ) as objects
+            select
+                {{ adapter.quote(target.schema) }}.rep_ai_try_json({{ rep_ai_storable_json(json) }})
+                -> '{{ key }}' as member
         ) as members
     )
+{%- endmacro %}
+
+
+{#
+    A JSON text in which a word that stands nowhere else takes the place of each NUL character and
+    each half of a surrogate pair: for such escapes engines refuse the whole text. The first two
+    steps put all other escapes out of the way, behind a character that JSON does not allow.
+#}
+{% macro rep_ai_storable_json(json) -%}
+    case
+        when position('\u' in {{ json }}) = 0 or position(chr(1) in {{ json }}) > 0 then {{ json }}
+        else
+            replace(
+                regexp_replace(
+                    regexp_replace(
+                        regexp_replace({{ json }}, '\\([^u])', chr(1) || '\1', 'g'),
+                        '\\(u[dD][89abAB][0-9a-fA-F]{2})\\(u[dD][c-fC-F][0-9a-fA-F]{2})',
+                        chr(1) || '\1' || chr(1) || '\2',
+                        'g'
+                    ),
+                    '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})',
+                    {{ rep_ai_unstorable(json) }},
+                    'g'
+                ),
+                chr(1),
+                '\'
+            )
+    end
+{%- endmacro %}
+
+{% macro rep_ai_unstorable(json) -%}
+    'x' || md5({{ json }})
 {%- endmacro %}
 
 
@@ -186,13 +185,24 @@
 {%- endmacro %}
 
 {% macro postgres__rep_ai_create_functions() -%}
-    {#- before version 16 nothing tells whether a text is JSON #}
-    create or replace function {{ target.schema }}.rep_ai_try_json(value text) returns json
-    language plpgsql immutable strict parallel safe as $$
+    {#- before version 16 nothing but an error tells that a text is not JSON #}
+    do $do$
     begin
-        return value::json;
-    exception
-        when others then return null;
+        -- another run may be about the same
+        perform pg_advisory_xact_lock(hashtext('rep_ai_create_functions'));
+        -- what is selected may lie in other schemas
+        if to_regnamespace('{{ adapter.quote(target.schema) }}') is null then
+            create schema {{ adapter.quote(target.schema) }};
+        end if;
+        -- not parallel safe: workers cannot catch errors
+        create or replace function {{ adapter.quote(target.schema) }}.rep_ai_try_json(value text)
+        returns json language plpgsql immutable strict as $function$
+        begin
+            return value::json;
+        exception
+            when others then return null;
+        end
+        $function$;
     end
-    $$
+    $do$
 {%- endmacro %}

@@ -5,8 +5,20 @@
     {%- set milliseconds -%}
         cast(
             case
-                when length({{ text }}) between 1 and 18 and translate({{ text }}, '0123456789', '') = ''
-                    then {{ text }}
+                when translate({{ text }}, '0123456789', '') = ''
+                    then
+                        case
+                            when length({{ text }}) between 1 and 18 then {{ text }}
+                            -- a bigint has room for no more; the digits before may be zeros alone
+                            when length({{ text }}) > 18
+                                then
+                                    case
+                                        when translate(
+                                            substring({{ text }}, 1, length({{ text }}) - 18), '0', ''
+                                        ) = ''
+                                            then substring({{ text }}, length({{ text }}) - 17)
+                                    end
+                        end
             end as bigint
         )
     {%- endset -%}

@@ -130,12 +130,15 @@ def run(
     destination = of_target(target)
     with destination.lock():
         code = _ingest(source, destination, variables, options)
-        arguments = ["--quiet", "build"] + ["--full-refresh"] * full_refresh
+        # unit tests say nothing of the night
+        arguments = ["--quiet", "build", "--exclude-resource-type", "unit_test"]
+        arguments += ["--full-refresh"] * full_refresh
         if variables:
             arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
         if project.dbt(arguments, target=target) != 0:
-            _fail("dbt build failed, see above; the dumps are landed, run it again once it is mended")
-        report.show_marts(destination)
+            _fail("dbt build failed, see above; the dumps are landed: mend it and run again")
+        report.show_build(project.target_path() / "run_results.json")
+        report.show_marts(destination, project.variables(variables)["rep_ai_source_schema"])
         sys.exit(code)
 
 

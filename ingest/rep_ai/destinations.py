@@ -111,7 +111,8 @@ class Postgres:
                 cursor.execute(
                     "select a.application_name from pg_locks as l "
                     "inner join pg_stat_activity as a on l.pid = a.pid "
-                    "where l.locktype = 'advisory' and l.granted and "
+                    "where l.locktype = 'advisory' and l.granted and l.database = "
+                    "(select oid from pg_database where datname = current_database()) and "
                     "(l.classid::bigint << 32) + l.objid::bigint = %s",
                     (ADVISORY_LOCK,),
                 )
@@ -141,6 +142,10 @@ class Postgres:
         """PostgreSQL by its address."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+        from dlt.destinations.impl.postgres.postgres import PostgresParquetCopyJob
+
+        # else a file is read into memory whole, and one without rows fails
+        PostgresParquetCopyJob._ingest_per_rowgroup = True
 
         credentials = PostgresCredentials()
         credentials.host = self._address["host"]

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -23,10 +23,13 @@ from rep_ai.records import (
     Chunk,
     Shape,
     UnreadableError,
+    flaw,
     json_object,
+    members,
     offset,
     read,
-    rejected_columns,
+    row_columns,
+    separators,
     storable,
     value_text,
 )
@@ -35,6 +38,12 @@ from rep_ai.vendor import COLLECTIONS, HEADER_FIELDS, Collection
 CHUNK_BYTES = 16 << 20
 # the first chunk teaches the shape of the entries
 FIRST_CHUNK_BYTES = 64 << 10
+# other entries that are held at once
+MAX_ROWS = 100_000
+# where no cut could be guessed
+FOUND_CHUNK_BYTES = 1 << 20
+# so many guesses cost about as much as to count the brackets
+GUESSES = 8
 # an Arrow string column and a Parquet page hold no more
 MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
 
@@ -48,6 +57,7 @@ _SEMVER = re.compile(
     re.ASCII,
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_TOO_DEEP = "values are nested deeper than can be read; ask for the night again"
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half
@@ -126,10 +136,11 @@ class Document:
             self.delivery_id = hashlib.sha256(self._text).hexdigest()
             self._parsed = self._text
             # offsets of the surrogates that lack their other half, in order
-            self._damage: list[int] = []
+            self._damage = array("q")
             try:
                 self._check_encoding()
-                self._find_collections(self._top_level(file.fileno()))
+                self._check_grammar(file.fileno())
+                self._find_collections()
                 self._check_header(supported_major)
             except RejectedError as error:
                 self.rejection = str(error)
@@ -139,36 +150,47 @@ class Document:
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self._text)).validate(full=True)
         except pa.ArrowInvalid:
-            is_utf16 = self._text[:2] in (b"\xff\xfe", b"\xfe\xff")
+            is_utf16 = self._text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in self._text[:4]
             raise RejectedError(
-                f"the text is {'UTF-16' if is_utf16 else 'not UTF-8'}; a dump is JSON in UTF-8"
+                f"the text is {'UTF-16' if is_utf16 else 'not UTF-8'}, and a dump is JSON in "
+                "UTF-8; ask for the night again"
             ) from None
 
-    def _top_level(self, fileno: int) -> dict[str, Raw]:
-        """Check the grammar of the whole document and return its members."""
+    def _check_grammar(self, fileno: int) -> None:
+        """Check the grammar of the whole document and find its members."""
         try:
             try:
-                return self._members()
+                self._members = self._decoded()
             except msgspec.ValidationError:
                 raise
             except msgspec.DecodeError:
-                self._damage = [m.start() for m in _ESCAPE.finditer(self._text) if m[1]]
+                self._damage.extend(m.start() for m in _ESCAPE.finditer(self._text) if m[1])
                 if not self._damage:
                     raise
                 self._parsed = self._mended(fileno)
-                return self._members()
+                self._members = self._decoded()
+                # names are not whole: read them from what they are cut of
+                if sum(map(len, map(self._damage_within, self._members.values()))) < len(
+                    self._damage
+                ):
+                    spans = members(self._text, self._text.find(b"{"), self._text.rfind(b"}") + 1)
+                    self._members = {name: _Span(s.start, s.stop) for name, s in spans.items()}
         except msgspec.ValidationError:
-            raise RejectedError("the document is not a JSON object: it is no dump") from None
+            raise RejectedError(
+                "the document is not a JSON object: it is no dump; check the source"
+            ) from None
         except msgspec.DecodeError as error:
             why = str(error).removeprefix("JSON is malformed: ")
+            why = why[:1].lower() + why[1:]
             raise RejectedError(f"not JSON: {why}; ask for the night again") from None
         except RecursionError:
-            raise RejectedError("values are nested deeper than can be read") from None
+            raise RejectedError(_TOO_DEEP) from None
 
-    def _members(self) -> dict[str, Raw]:
+    def _decoded(self) -> "dict[str, _Span]":
         start = len(_BYTE_ORDER_MARK) if self._parsed[:3] == _BYTE_ORDER_MARK else 0
-        members = msgspec.json.decode(memoryview(self._parsed)[start:], type=dict[str, Raw])
-        return members
+        decoded = msgspec.json.decode(memoryview(self._parsed)[start:], type=dict[str, Raw])
+        starts = {name: offset(raw, self._parsed) for name, raw in decoded.items()}
+        return {name: _Span(at, at + len(decoded[name])) for name, at in starts.items()}
 
     def _mended(self, fileno: int) -> mmap.mmap:
         """A private copy whose lone surrogates are replacement characters, byte for byte.
@@ -180,42 +202,38 @@ class Document:
             copy[at : at + 6] = b"\\ufffd"
         return copy
 
-    def _find_collections(self, members: dict[str, Raw]) -> None:
+    def _find_collections(self) -> None:
         """Tell known collections, unknown ones and scalars apart."""
         known = {c.name: c for c in COLLECTIONS}
         self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
         scalars: dict[str, bytes] = {}
-        damage = len(self._damage)
-        for name, raw in members.items():
-            start = offset(raw, self._parsed)
-            span = _Span(start, start + len(raw))
-            damage -= len(self._damage_within(span))
-            first = self._text[start : start + 1]
+        for name, span in self._members.items():
+            first = self._text[span.start : span.start + 1]
             if name in known:
                 if first == (b"{" if known[name].is_object else b"["):
                     self._collections.append((known[name], span))
                     self.header.counts[name] = 0
                 elif first != b"n":
                     wanted = "an object" if known[name].is_object else "an array"
-                    raise RejectedError(f"`{name}` is not {wanted}: the shape is not a dump's")
+                    raise RejectedError(
+                        f"`{name}` is not {wanted}: the shape is not a dump's; check the source"
+                    )
             elif first in (b"{", b"[") and not self._is_empty(span):
                 self._others.append((name, span))
             else:
                 scalars[name] = self._text[span.start : span.end]
-        if damage:
-            raise RejectedError("the name of a member holds half of a surrogate pair")
         try:
             for name in HEADER_FIELDS:
-                setattr(self.header, name, value_text(scalars.pop(name, b"null")))
+                setattr(self.header, name, value_text(scalars.pop(name, b"null"), name))
         except UnreadableError as error:
-            raise RejectedError(f"`{name}` cannot be read: {error}") from None
+            raise RejectedError(f"{error}; ask for the night again") from None
         self.header.extra = json_object(scalars)
 
     def _is_empty(self, span: _Span) -> bool:
         inner = _SPACE.match(self._parsed, span.start + 1)
         return inner is not None and inner.end() == span.end - 1
 
-    def _damage_within(self, span: _Span) -> list[int]:
+    def _damage_within(self, span: _Span) -> "array[int]":
         low, high = (bisect_left(self._damage, at) for at in span)
         return self._damage[low:high]
 
@@ -224,7 +242,8 @@ class Document:
         version = _SEMVER.fullmatch(header.version or "")
         if version is None:
             raise RejectedError(
-                f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0"
+                f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0; "
+                "ask for the night again"
             )
         if version[1] != str(supported_major):
             raise RejectedError(
@@ -235,7 +254,8 @@ class Document:
         if start is None or end is None or start >= end:
             raise RejectedError(
                 f"no readable window: `start_time` is {_shown(header.start_time)}, `end_time` "
-                f"{_shown(header.end_time)}; epoch milliseconds in order are needed"
+                f"{_shown(header.end_time)}, and two epoch milliseconds in order are needed; "
+                "ask for the night again"
             )
 
     def batches(self) -> Iterator[tuple[str, pa.Table]]:
@@ -248,10 +268,9 @@ class Document:
         try:
             for collection, span in self._collections:
                 yield from self._known(collection, span)
-            for name, span in self._others:
-                yield from self._unknown(name, span)
+            yield from self._unknown()
         except RecursionError:
-            raise RejectedError("values are nested deeper than can be read") from None
+            raise RejectedError(_TOO_DEEP) from None
 
     def _known(self, collection: Collection, span: _Span) -> Iterator[tuple[str, pa.Table]]:
         shape = Shape({name: set() for name in collection.fields})
@@ -263,60 +282,92 @@ class Document:
             if len(rows.columns["_position"]):
                 yield collection.name, self._table(collection.name, rows.columns, position)
             if rows.rejected:
-                columns = rejected_columns(collection.name, rows.rejected)
+                columns = row_columns(rows.rejected)
                 yield "rejected_records", self._table("rejected_records", columns, position)
             position += rows.count
         keys.check()
 
-    def _unknown(self, name: str, span: _Span) -> Iterator[tuple[str, pa.Table]]:
-        keys = _Keys()
-        position = 0
-        for chunk in self._chunks(span):
-            entries = list(chunk.entries())
-            keys.add([e.key for e in entries if e.key is not None])
-            columns = {
-                "_position": pa.array(range(len(entries)), pa.int64()),
-                "_key": pa.array([storable(e.key) for e in entries], pa.string()),
-                "collection": pa.array([storable(name)] * len(entries), pa.string()),
-                "record": pa.array([e.text.decode() for e in entries], pa.string()),
-            }
-            yield "other_entries", self._table("other_entries", columns, position)
-            position += len(entries)
-        keys.check()
+    def _unknown(self) -> Iterator[tuple[str, pa.Table]]:
+        """Read the collections that are not known, small ones together."""
+        others: list[tuple[Any, ...]] = []
+        rejected: list[tuple[Any, ...]] = []
+        size = 0
+        for name, span in self._others:
+            keys, position = _Keys(), 0
+            for chunk in self._chunks(span):
+                entries = list(chunk.entries())
+                keys.add([entry.key for entry in entries if entry.key is not None])
+                for entry in entries:
+                    row = (position, storable(entry.key), storable(name), entry.text.decode())
+                    flaws = flaw("the name of the collection", name), flaw("the key", entry.key)
+                    if any(flaws):
+                        rejected.append((*row, "; ".join(filter(None, flaws))))
+                    else:
+                        others.append(row)
+                    position += 1
+                size += len(chunk.text)
+                if size >= CHUNK_BYTES or len(others) >= MAX_ROWS:
+                    yield from self._tables(others, rejected)
+                    size = 0
+            keys.check()
+        yield from self._tables(others, rejected)
+
+    def _tables(
+        self, others: list[tuple[Any, ...]], rejected: list[tuple[Any, ...]]
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Make tables of the rows, and forget the rows."""
+        for name, rows in (("other_entries", others), ("rejected_records", rejected)):
+            if rows:
+                yield name, self._table(name, row_columns(rows), 0)
+                rows.clear()
 
     def _chunks(self, span: _Span) -> Iterator[Chunk]:
-        """Cut a collection into chunks of whole entries.
+        """Cut a collection into chunks of whole entries."""
+        opening, closing = (self._parsed[at : at + 1] for at in (span.start, span.end - 1))
+        start, end = span.start + 1, span.end - 1
+        size, guess = FIRST_CHUNK_BYTES, True
+        if self._is_empty(span):
+            return
+        while start < end:
+            cut = end
+            if end - start > size and not (self.careful and opening == b"{"):
+                found = self._guessed(opening, closing, start, end, size) if guess else None
+                guess = found is not None
+                cut = found or self._found(start, end, min(size, FOUND_CHUNK_BYTES))
+            if cut - start > MAX_ENTRY_BYTES:
+                raise RejectedError(
+                    "an entry, or a collection with equal keys, is larger than 2 GB; "
+                    "ask for the night again"
+                )
+            parsed = opening + self._parsed[start:cut] + closing
+            if self._damage_within(_Span(start, cut)):
+                yield Chunk(parsed, opening + self._text[start:cut] + closing)
+            else:
+                yield Chunk(parsed, parsed)
+            # behind the comma
+            start, size = cut + 1, CHUNK_BYTES
+
+    def _guessed(
+        self, opening: bytes, closing: bytes, start: int, end: int, size: int
+    ) -> int | None:
+        """The comma behind an entry that ends after about so many bytes, if it is soon found.
 
         A cut is a guess that parsing proves: what stands between the start of an entry and the
         cut is JSON with the closing bracket behind it only if the cut ends an entry.
         """
-        opening, closing = self._parsed[span.start : span.start + 1], self._parsed[span.end - 1 : span.end]
-        start, end = span.start + 1, span.end - 1
-        size = FIRST_CHUNK_BYTES
-        if self._is_empty(span):
-            return
-        while start < end:
-            stop = resume = end
-            search, guesses = start + size, 0
-            while not (self.careful and opening == b"{"):
-                found = _END_OF_OBJECT.search(self._parsed, search, end)
-                if found is None:
-                    break
-                if _is_json(opening + self._parsed[start : found.start() + 1] + closing):
-                    stop, resume = found.start() + 1, found.end()
-                    break
-                guesses += 1
-                # a value full of false ends is not tried at each of them
-                search = found.end() + (size << (guesses - 8) if guesses > 8 else 0)
-            if stop - start > MAX_ENTRY_BYTES:
-                raise RejectedError("an entry is larger than 2 GB")
-            chunk = _Span(start, stop)
-            parsed = opening + self._parsed[start:stop] + closing
-            if self._damage_within(chunk):
-                yield Chunk(parsed, opening + self._text[start:stop] + closing)
-            else:
-                yield Chunk(parsed, parsed)
-            start, size = resume, CHUNK_BYTES
+        search = start + size
+        for _ in range(GUESSES):
+            found = _END_OF_OBJECT.search(self._parsed, search, min(end, search + CHUNK_BYTES))
+            if found is None:
+                return None
+            if _is_json(opening + self._parsed[start : found.end() - 1] + closing):
+                return found.end() - 1
+            search = found.end()
+        return None
+
+    def _found(self, start: int, end: int, size: int) -> int:
+        """The first comma between entries after so many bytes, by counting all brackets."""
+        return next((at for at in separators(self._parsed, start, end) if at >= start + size), end)
 
     def _table(self, name: str, columns: dict[str, pa.Array], position: int) -> pa.Table:
         count = len(columns["_position"])
@@ -348,9 +399,10 @@ class _Keys:
 
 def read_time(text: str | None) -> int | None:
     """Epoch milliseconds written as digits alone, from 2000 up to 2100; else None."""
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
+    if text is None or not text.isascii() or not text.isdigit():
         return None
-    return int(text) if int(text) in TIME_RANGE_MS else None
+    digits = text.lstrip("0").rjust(1, "0")
+    return int(digits) if len(digits) < 14 and int(digits) in TIME_RANGE_MS else None
 
 
 def _is_json(text: bytes) -> bool:

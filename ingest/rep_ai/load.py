@@ -208,9 +208,7 @@ def _prepare(destination: Destination, schema: str) -> Ledger:
             return Ledger({}, {})
         completed = f"select load_id from {schema}._dlt_loads where status = 0"
         for table in TABLES.keys() & present:
-            cursor.execute(
-                f"delete from {schema}.{table} where _dlt_load_id not in ({completed})"
-            )
+            cursor.execute(f"delete from {schema}.{table} where _dlt_load_id not in ({completed})")
         cursor.execute(
             "select file_url, file_size, file_modified_at, status, _delivery_id "
             f"from {schema}.deliveries where _dlt_load_id in ({completed})"
@@ -289,7 +287,7 @@ class _Package:
                 yield from self._read_document(file, path)
         except sources.BrokenError as error:
             self.verdicts.append(
-                _Verdict(file, REJECTED, str(error), sources.digest(file), Header(), 0)
+                _Verdict(file, REJECTED, str(error), error.digest, Header(), 0)
             )
 
     def _read_document(self, file: SourceFile, path: Path) -> Iterator[tuple[str, pa.Table]]:

@@ -41,9 +41,15 @@ def duckdb_path() -> Path:
     return Path(os.environ.get("REP_AI_DUCKDB", DEFAULT_DUCKDB)).absolute()
 
 
+def target_path() -> Path:
+    """Where dbt leaves its artifacts."""
+    return directory() / os.environ.get("DBT_TARGET_PATH", "target")
+
+
 def dbt(arguments: Sequence[str], *, target: str) -> int:
     """Run dbt on the project, its output passed through, and return its exit code."""
-    command = [sys.executable, "-m", "dbt.cli.main", *arguments, "--target", target]
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
+    command += ["--target", target]
     command += ["--project-dir", str(directory())]
     if "DBT_PROFILES_DIR" not in os.environ:
         command += ["--profiles-dir", str(directory())]

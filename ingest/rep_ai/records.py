@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import mmap
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -36,30 +37,35 @@ _FIELD_TYPES: dict[str, Any] = {
 }
 _INTEGER = re.compile(rb"[1-9][0-9]{0,17}")
 # msgspec cannot name a field with one of these
-_AWKWARD_NAME = re.compile(r'[\x00-\x1f"\\]')
+_AWKWARD_NAME = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
+_SPACE = b" \t\r\n"
+# strings are passed over whole
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]')
+_NAME = re.compile(rb'[ \t\r\n]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*')
+_FLAW = re.compile("[\0\ud800-\udfff]")
 
 _entry_decoder = msgspec.json.Decoder(dict[str, Raw])
 _text_decoder = msgspec.json.Decoder(str)
 
 
 class UnreadableError(ValueError):
-    """A text that no table can hold."""
+    """What no table can hold; the message says of the text or entry what it is."""
 
 
 class Rejected(NamedTuple):
-    """An entry that is no record: its place, key and JSON text, and why."""
+    """An entry that is no record: its place, key, collection and JSON text, and why."""
 
     position: int
     key: str | None
+    collection: str
     record: str
     reason: str
 
 
 class Entry(NamedTuple):
-    """One entry of a collection; `text` differs from `parsed` in lone surrogates alone."""
+    """One entry of a collection: its key, if it has one, and its JSON text."""
 
     key: str | None
-    parsed: bytes
     text: bytes
 
 
@@ -87,15 +93,16 @@ class Chunk:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; of equal keys the last."""
-        decoded = msgspec.json.decode(self.parsed, type=dict[str, Raw] if self.is_object else list[Raw])
-        pairs = decoded.items() if self.is_object else ((None, raw) for raw in decoded)
-        for key, raw in pairs:
-            parsed = bytes(raw)
-            if self.text is self.parsed:
-                yield Entry(key, parsed, parsed)
-            else:
+        if not self.is_object:
+            for raw in msgspec.json.decode(self.parsed, type=list[Raw]):
                 start = offset(raw, self.parsed)
-                yield Entry(key, parsed, self.text[start : start + len(parsed)])
+                yield Entry(None, self.text[start : start + len(raw)])
+        elif self.text is self.parsed:
+            for key, raw in msgspec.json.decode(self.parsed, type=dict[str, Raw]).items():
+                yield Entry(key, bytes(raw))
+        else:
+            for key, value in members(self.text, 0, len(self.text)).items():
+                yield Entry(key, self.text[value])
 
 
 @dataclass
@@ -226,7 +233,7 @@ def _key_column(keys: list[str], ids: pa.Array) -> pa.Array:
     if not keys:
         return pa.nulls(len(ids), pa.string())
     texts = pa.array(keys, pa.string())
-    same = pc.fill_null(pc.equal(texts, ids), False)  # noqa: FBT003
+    same = pc.fill_null(pc.equal(texts, ids), False)
     return pc.if_else(same, pa.scalar(None, pa.string()), texts)
 
 
@@ -242,14 +249,13 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
         if entry.key is not None:
             keys.append(entry.key)
         try:
-            values = _members(entry)
-            record = {name: value_text(values.get(name, b"null")) for name in collection.fields}
-            if entry.key is not None and "\0" in entry.key:
-                raise UnreadableError("the key holds a NUL character")
+            values = _values(entry)
+            record = {
+                name: value_text(values.get(name, b"null"), name) for name in collection.fields
+            }
         except UnreadableError as error:
-            rejected.append(
-                Rejected(position, storable(entry.key), entry.text.decode(), str(error))
-            )
+            key, text = storable(entry.key), entry.text.decode()
+            rejected.append(Rejected(position, key, collection.name, text, str(error)))
             continue
         extra = {name: value for name, value in values.items() if name not in record}
         rows["_position"].append(position)
@@ -259,7 +265,8 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
             rows[name].append(text)
             if text is not None:
                 shape.kinds[name].add(_kind(values[name]))
-        shape.extra |= extra.keys()
+        if len(shape.extra) <= MAX_EXTRA_FIELDS:
+            shape.extra |= extra.keys()
     columns = {
         name: pa.array(values, pa.int64() if name == "_position" else pa.string())
         for name, values in rows.items()
@@ -267,26 +274,21 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
     return Rows(columns, rejected, keys, count)
 
 
-def _members(entry: Entry) -> dict[str, bytes]:
+def _values(entry: Entry) -> dict[str, bytes]:
     """The fields of an entry with the JSON text of their values; of equal keys the last.
 
     Raises:
-        UnreadableError: the entry is no object, or a field's name holds half a surrogate pair.
+        UnreadableError: the entry is no object, or no table can hold its key.
     """
+    if reason := flaw("the key", entry.key):
+        raise UnreadableError(reason)
+    if not entry.text.startswith(b"{"):
+        raise UnreadableError("the entry is not an object")
     try:
-        members = _entry_decoder.decode(entry.parsed)
-    except msgspec.ValidationError:
-        raise UnreadableError("the entry is not an object") from None
-    if entry.text == entry.parsed:
-        return {name: bytes(raw) for name, raw in members.items()}
-    values, names = {}, bytearray(entry.text)
-    for name, raw in members.items():
-        span = slice(offset(raw, entry.parsed), offset(raw, entry.parsed) + len(raw))
-        values[name] = entry.text[span]
-        names[span] = entry.parsed[span]
-    if names != entry.parsed:
-        raise UnreadableError("the name of a field holds half of a surrogate pair")
-    return values
+        return {name: bytes(raw) for name, raw in _entry_decoder.decode(entry.text).items()}
+    except msgspec.DecodeError:
+        spans = members(entry.text, 0, len(entry.text))
+        return {name: entry.text[value] for name, value in spans.items()}
 
 
 def _kind(value: bytes) -> str:
@@ -297,11 +299,11 @@ def _kind(value: bytes) -> str:
     return "integer" if _INTEGER.fullmatch(value) else "raw"
 
 
-def value_text(value: bytes | Raw) -> str | None:
+def value_text(value: bytes | Raw, name: str = "") -> str | None:
     """A JSON value as raw tables hold it: text as it reads, null as None, all else as written.
 
     Raises:
-        UnreadableError: a text holds a NUL character or half of a surrogate pair.
+        UnreadableError: a text holds a NUL character or half a surrogate pair.
     """
     value = bytes(value)
     if value == b"null":
@@ -311,9 +313,9 @@ def value_text(value: bytes | Raw) -> str | None:
     try:
         text = _text_decoder.decode(value)
     except msgspec.DecodeError:
-        raise UnreadableError("a text holds half of a surrogate pair") from None
-    if "\0" in text:
-        raise UnreadableError("a text holds a NUL character")
+        text = json.loads(value)
+    if reason := flaw(f"`{name}`", text):
+        raise UnreadableError(reason)
     return text
 
 
@@ -322,17 +324,56 @@ def json_object(members: dict[str, bytes]) -> str | None:
     if not members:
         return None
     return (
-        "{" + ",".join(f"{_quoted(name)}:{members[name].decode()}" for name in sorted(members)) + "}"
+        "{"
+        + ",".join(f"{_quoted(name)}:{members[name].decode()}" for name in sorted(members))
+        + "}"
     )
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    # a lone surrogate stays an escape
+    return json.dumps(text, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
-def storable(key: str | None) -> str | None:
-    """A key that any database can hold."""
-    return key.replace("\0", "\\u0000") if key is not None else None
+def flaw(what: str, text: str | None) -> str | None:
+    """Why not every database can hold a text, if so."""
+    if text is None or (match := _FLAW.search(text)) is None:
+        return None
+    return f"{what} holds {'a NUL character' if match[0] == chr(0) else 'half a surrogate pair'}"
+
+
+def storable(text: str | None) -> str | None:
+    """A text that any database can hold: one with a flaw as JSON spells it."""
+    return _quoted(text)[1:-1] if text is not None and flaw("", text) else text
+
+
+def separators(text: bytes | mmap, start: int, end: int) -> Iterator[int]:
+    """Offsets of the commas between entries; `start` and `end` leave out the brackets."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start, end):
+        match text[token.start()]:
+            case 0x2C if depth == 0:  # a comma
+                yield token.start()
+            case 0x5B | 0x7B:
+                depth += 1
+            case 0x5D | 0x7D:
+                depth -= 1
+
+
+def members(text: bytes | mmap, start: int, end: int) -> dict[str, slice]:
+    """Where the values of an object lie; of equal keys the last.
+
+    Unlike msgspec it takes names with half of a surrogate pair, and it is slow.
+    """
+    found: dict[str, slice] = {}
+    at = start + 1
+    for stop in (*separators(text, at, end - 1), end - 1):
+        name = _NAME.match(text, at, stop)
+        if name is not None:
+            value = text[name.end() : stop].rstrip(_SPACE)
+            found[json.loads(name[1].decode())] = slice(name.end(), name.end() + len(value))
+        at = stop + 1
+    return found
 
 
 def offset(part: Raw, whole: Any) -> int:
@@ -340,13 +381,10 @@ def offset(part: Raw, whole: Any) -> int:
     return int(pa.py_buffer(part).address - pa.py_buffer(whole).address)
 
 
-def rejected_columns(collection: str, rejected: Iterable[Rejected]) -> dict[str, pa.Array]:
-    """Columns of the raw table `rejected_records`."""
-    rows = list(rejected)
+def row_columns(rows: Iterable[tuple[Any, ...]]) -> dict[str, pa.Array]:
+    """Columns of `other_entries` or, with a reason, of `rejected_records`."""
+    names = ("_position", "_key", "collection", "record", "reason")
     return {
-        "_position": pa.array([r.position for r in rows], pa.int64()),
-        "_key": pa.array([r.key for r in rows], pa.string()),
-        "collection": pa.array([collection] * len(rows), pa.string()),
-        "record": pa.array([r.record for r in rows], pa.string()),
-        "reason": pa.array([r.reason for r in rows], pa.string()),
+        name: pa.array(values, pa.int64() if name == "_position" else pa.string())
+        for name, values in zip(names, zip(*rows, strict=True), strict=False)
     }

@@ -3,28 +3,41 @@
 import gzip
 import hashlib
 import math
+import os
+import re
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
+from functools import partial
+from glob import iglob
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
 import zstandard
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
 
 PATTERNS = ("*.json", "*.json.gz", "*.json.zst")
 MAX_DOCUMENT_BYTES = 16 << 30
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP = b"\x1f\x8b"
+# a frame, or one to be skipped
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 _COPY_BYTES = 1 << 20
+# four bytes may stand for 128 KiB
+_ZSTD_BYTES = 4 << 10
 # names under which the stores of fsspec tell when a file was last written
-_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified")
+_MODIFIED = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_URL = re.compile(_SCHEME.pattern + r"[^\s'\"<>]*")
 
 
 class SourceError(Exception):
@@ -32,7 +45,13 @@ class SourceError(Exception):
 
 
 class BrokenError(Exception):
-    """A file that cannot be decompressed; the message says why."""
+    """A file that cannot be decompressed; the message says why.
+
+    Attributes:
+        digest: SHA-256 of the bytes as they lie in the store, in hexadecimal.
+    """
+
+    digest = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,7 @@ class SourceFile:
     """A file as a store lists it.
 
     Attributes:
-        url: where it is, without credentials.
+        url: where it is, without credentials; bytes that are not UTF-8 are escaped.
         size: bytes, or None where the store does not tell.
         modified_at: UTC without zone, to the microsecond, or None.
     """
@@ -67,78 +86,139 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[Sou
     Raises:
         SourceError: a source is not there, cannot be listed, or holds no dump file.
     """
-    files: dict[str, SourceFile] = {}
+    files: dict[tuple[str, str], SourceFile] = {}
     for source in sources:
-        found = list(_find(source, patterns))
+        try:
+            found = list(_find(source, patterns))
+        except Exception as error:
+            raise SourceError(f"{_public(source)}: {_why(error)}") from error
         if not found:
             raise SourceError(
                 f"{_public(source)}: no dump file here (looked for {', '.join(patterns)}); "
                 "check the path, or name the files with --pattern"
             )
-        files.update((file.url, file) for file in found)
-    return [files[url] for url in sorted(files)]
+        # names that differ may have one URL
+        files.update(((file.url, file.path), file) for file in found)
+    return [files[name] for name in sorted(files)]
 
 
 def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
-    try:
-        fs, path = fsspec.core.url_to_fs(source)
-        # listings may be cached from an earlier look
-        fs.invalidate_cache()
-        # a path that exists is meant as it stands, brackets and all
-        if fs.isdir(path):
-            listed = fs.find(path, detail=True)
-            infos = [
-                listed[name]
-                for name in listed
-                if any(fnmatch(PurePosixPath(name).name, pattern) for pattern in patterns)
-            ]
-        elif fs.exists(path):
-            infos = [fs.info(path)]
-        elif any(character in path for character in "*?["):
-            infos = [info for info in fs.glob(path, detail=True).values()]
-        else:
-            raise FileNotFoundError("no such file or folder")
-    except Exception as error:
-        raise SourceError(f"{_public(source)}: {_why(error)}") from error
+    path = re.sub("^(file|local)://", "", source)
+    # a local name may look like a URL
+    if os.path.lexists(source) or not _SCHEME.match(path):
+        yield from _find_locally(source if os.path.lexists(source) else path, patterns)
+        return
+    fs, path = fsspec.core.url_to_fs(source)
+    # listings may be cached from an earlier look
+    fs.invalidate_cache()
+    # a path that exists is meant as it stands, brackets and all
+    if fs.exists(path):
+        infos = [fs.info(path)]
+    elif _is_glob(path):
+        infos = list(fs.glob(path, detail=True).values())
+    else:
+        raise FileNotFoundError
+    # else a folder that cannot be read would pass for an empty one
+    strict = {"on_error": "raise"} if type(fs).find is AbstractFileSystem.find else {}
     for info in infos:
-        if info["type"] == "file":
-            yield SourceFile(
-                url=_url(fs, source, info["name"]),
-                size=info.get("size"),
-                modified_at=_modified_at(info),
-                fs=fs,
-                path=info["name"],
-            )
+        inside = [info]
+        if info["type"] == "directory":
+            listed = fs.find(info["name"], detail=True, **strict).values()
+            inside = [i for i in listed if _matches(PurePosixPath(i["name"]).name, patterns)]
+        for file in inside:
+            if file["type"] == "file":
+                yield SourceFile(
+                    url=_url(fs, source, file["name"]),
+                    size=file.get("size"),
+                    modified_at=_modified_at(fs, file),
+                    fs=fs,
+                    path=file["name"],
+                )
+
+
+def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
+    path = os.path.abspath(path if os.path.lexists(path) else os.path.expanduser(path))
+    if not os.path.lexists(path) and not _is_glob(path):
+        raise FileNotFoundError
+    fs = LocalFileSystem()
+    for found in [path] if os.path.lexists(path) else iglob(path, recursive=True):
+        for name in _walk(found, patterns) if os.path.isdir(found) else [found]:
+            size, modified_at = None, None
+            # a link that leads nowhere is told when it is read
+            if os.path.exists(name):
+                status = os.stat(name)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                size, modified_at = status.st_size, _moment(status.st_mtime)
+            yield SourceFile(_storable(f"file://{name}"), size, modified_at, fs, name)
+
+
+def _walk(folder: str, patterns: Sequence[str]) -> Iterator[str]:
+    """The files below a folder; links to folders are followed, but no folder is seen twice."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(parent, name)), name))
+        yield from (os.path.join(parent, name) for name in names if _matches(name, patterns))
+
+
+def _is_glob(path: str) -> bool:
+    return any(character in path for character in "*?[")
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _url(fs: Any, source: str, path: str) -> str:
-    parts = urlsplit(source)
-    if isinstance(fs, LocalFileSystem):
-        url = "file://" + path
-    elif "://" in path:
+    first, chain, rest = source.partition("::")
+    host = urlsplit(first).netloc.rpartition("@")[2]
+    if "://" in path:
         url = _public(path)
-    elif parts.hostname and not path.startswith(parts.netloc.rpartition("@")[2]):
-        # stores that are known by host and port do not name it in their paths
-        url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{path.lstrip('/')}"
+    elif "host" in fs.storage_options:
+        # such a store does not name its host in its paths
+        url = f"{urlsplit(first).scheme}://{host}/{path.lstrip('/')}"
     else:
         url = str(fs.unstrip_protocol(path))
-    # names that are not UTF-8 must be storable too
-    return url.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+    return _storable(url + chain + _public(rest))
+
+
+def _storable(url: str) -> str:
+    return url.encode(errors="backslashreplace").decode().replace("\0", "")
 
 
 def _public(url: str) -> str:
-    """A URL without user, password and query."""
-    parts = urlsplit(url)
-    if "://" not in url:
-        return url
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """URLs without user, password and query, on one line; one query still differs from another."""
+
+    def cleared(match: re.Match[str]) -> str:
+        parts = urlsplit(match[0])
+        query = hashlib.sha256(parts.query.encode()).hexdigest()[:16] if parts.query else ""
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+    return _URL.sub(cleared, url)
 
 
-def _modified_at(info: dict[str, Any]) -> datetime | None:
-    value = next((info[key] for key in _MODIFIED if info.get(key) is not None), None)
+def _modified_at(fs: Any, info: dict[str, Any]) -> datetime | None:
+    told = [info[key] for key in _MODIFIED if info.get(key) is not None]
+    if not told and type(fs).modified is not AbstractFileSystem.modified:
+        told = [fs.modified(info["name"])]
+    return _moment(told[0]) if told else None
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time as a store tells it: UTC without zone, or None where it cannot be read."""
     try:
         if isinstance(value, str):
-            value = datetime.fromisoformat(value)
+            reads = parsedate_to_datetime if "," in value else datetime.fromisoformat
+            value = reads(value)
         elif isinstance(value, int | float) and math.isfinite(value):
             value = datetime.fromtimestamp(value, UTC)
         if isinstance(value, datetime):
@@ -151,9 +231,10 @@ def _modified_at(info: dict[str, Any]) -> datetime | None:
 def _why(error: BaseException) -> str:
     if isinstance(error, ImportError):
         return f"{error}; install it beside rep-ai"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).strip() or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return "no such file or folder"
+    why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return " ".join(_public(why).split())
 
 
 @contextmanager
@@ -165,43 +246,70 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
 
     Raises:
         BrokenError: it cannot be decompressed, or it is larger than `max_bytes` then.
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or it changed meanwhile.
     """
-    with NamedTemporaryFile(prefix="rep_ai_") as fetched, NamedTemporaryFile(
-        prefix="rep_ai_"
-    ) as document:
+    with (
+        NamedTemporaryFile(prefix="rep_ai_") as fetched,
+        NamedTemporaryFile(prefix="rep_ai_") as document,
+        ExitStack() as stack,
+    ):
         try:
-            path = Path(file.path) if file.is_local else Path(fetched.name)
+            path = Path(file.path if file.is_local else fetched.name)
             if not file.is_local:
                 file.fs.get_file(file.path, fetched.name)
-            with path.open("rb") as raw:
-                start = raw.read(4)
-                raw.seek(0)
-                reader = _reader(raw, start)
-                if reader is not None:
-                    _copy(reader, document.file, max_bytes)
-                    path = Path(document.name)
-                elif path.stat().st_size > max_bytes:
-                    raise BrokenError(_too_large(max_bytes))
-        except BrokenError:
+            raw = stack.enter_context(path.open("rb"))
+            before = _state(raw)
+            if blocks := _decompressed_blocks(raw):
+                path = Path(document.name)
+                _write(blocks, document.file, max_bytes)
+            elif before.size > max_bytes:
+                raise BrokenError(_too_large(max_bytes))
+        except BrokenError as error:
+            raw.seek(0)
+            error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
             raise
         except Exception as error:
             raise SourceError(f"{file.url}: {_why(error)}") from error
         yield path
+        if file.is_local and _state(raw) != before:
+            raise SourceError(f"{file.url}: it changed while it was read; run again")
 
 
-def _reader(raw: IO[bytes], start: bytes) -> IO[bytes] | None:
+class _State(NamedTuple):
+    size: int
+    modified_at: int
+
+
+def _state(file: IO[bytes]) -> _State:
+    status = os.fstat(file.fileno())
+    return _State(status.st_size, status.st_mtime_ns)
+
+
+def _decompressed_blocks(raw: IO[bytes]) -> Iterator[bytes] | None:
+    """The content of a compressed file, else None."""
+    start = raw.read(4)
+    raw.seek(0)
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=raw)
-    if start == _ZSTD:
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return None
+        return iter(partial(gzip.GzipFile(fileobj=raw).read, _COPY_BYTES), b"")
+    return _zstd_blocks(raw) if _ZSTD.match(start) else None
 
 
-def _copy(reader: IO[bytes], document: IO[bytes], max_bytes: int) -> None:
+def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    # a stream reader would take the end of the file for the end of a frame
+    frame = None
+    while block := raw.read(_ZSTD_BYTES):
+        while block:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(block)
+            block, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError("the file ended within a frame")
+
+
+def _write(blocks: Iterator[bytes], document: IO[bytes], max_bytes: int) -> None:
+    size = 0
     try:
-        size = 0
-        while block := reader.read(_COPY_BYTES):
+        for block in blocks:
             size += len(block)
             if size > max_bytes:
                 raise BrokenError(_too_large(max_bytes))
@@ -213,9 +321,3 @@ def _copy(reader: IO[bytes], document: IO[bytes], max_bytes: int) -> None:
 
 def _too_large(max_bytes: int) -> str:
     return f"the document is larger than {max_bytes:,} bytes; raise --max-bytes if that is right"
-
-
-def digest(file: SourceFile) -> str:
-    """SHA-256 of the bytes as they lie in the store, in hexadecimal."""
-    with file.fs.open(file.path, "rb") as raw:
-        return hashlib.file_digest(raw, "sha256").hexdigest()

@@ -117,16 +117,22 @@ deduplicated_actions as (
 
 ),
 
+numbered_sessions as (
+
+    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+
+),
+
 grouped_sessions as (
 
     select
-        groups.session_group_id,
-        groups.session_number_in_group,
+        numbered_sessions.session_group_id,
+        numbered_sessions.session_number_in_group,
         stitched_sessions.session_id,
         stitched_sessions.visitor_id,
         stitched_sessions.last_window_number
-    from {{ ref('int_rep_ai__sessions_grouped') }} as groups
-    inner join stitched_sessions on groups.session_id = stitched_sessions.session_id
+    from numbered_sessions
+    inner join stitched_sessions on numbered_sessions.session_id = stitched_sessions.session_id
 
 ),
 
@@ -466,7 +472,7 @@ field_missing as (
         {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('count(*)'), "' records'"]) }} as detail
     from {{ model }}
     group by window_number, delivery_id
-    having count({{ column }}) = 0
+    having count({{ rep_ai_id(column) if column == 'raw_id' else column }}) = 0
     {{ 'union all' if not (loop.last and last_collection) }}
     {%- endfor %}
     {%- endfor %}

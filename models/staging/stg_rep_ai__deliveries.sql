@@ -1,11 +1,5 @@
 with
 
-files as (
-
-    select * from {{ source('rep_ai', 'deliveries') }}
-
-),
-
 loads as (
 
     select load_id from {{ source('rep_ai', '_dlt_loads') }} where status = 0
@@ -13,42 +7,39 @@ loads as (
 ),
 
 -- a copy of a loaded file has a row of its own, and may be the later one
-contents as (
+files as (
 
     select
-        _delivery_id as delivery_id,
-        min(case when status = 'loaded' then _dlt_load_id end) as load_id,
-        max(case when status <> 'rejected' then file_modified_at end) as file_modified_at
-    from files
+        *,
+        min(case when status = 'loaded' then _dlt_load_id end) over (
+            partition by _delivery_id
+        ) as load_id,
+        max(file_modified_at) over (partition by _delivery_id) as last_modified_at
+    from {{ source('rep_ai', 'deliveries') }}
     where _dlt_load_id in (select loads.load_id from loads)
-    group by _delivery_id
 
 ),
 
 deliveries as (
 
     select
-        contents.delivery_id,
-        contents.load_id,
-        contents.file_modified_at,
-        files.file_url,
-        files.version,
-        files.users_count as user_count,
-        files.unique_visitors_count as visitor_count,
-        files.unique_visitor_sessions_count as session_count,
-        files.unique_visitor_session_actions_count as action_count,
-        files.unique_visitor_session_interactions_count as interaction_count,
-        files.rejected_records_count as rejected_record_count,
-        {{ dbt.split_part(dbt.split_part('files.version', "'+'", 1), "'-'", 1) }} as release,
-        {{ dbt.split_part('files.version', "'+'", 1) }} as release_and_prerelease,
-        {{ rep_ai_time('files.start_time') }} as window_start_at,
-        {{ rep_ai_time('files.end_time') }} as window_end_at
-    from contents
-    inner join files
-        on
-            contents.delivery_id = files._delivery_id
-            and contents.load_id = files._dlt_load_id
-            and files.status = 'loaded'
+        _delivery_id as delivery_id,
+        load_id,
+        last_modified_at as file_modified_at,
+        file_url,
+        version,
+        users_count as user_count,
+        unique_visitors_count as visitor_count,
+        unique_visitor_sessions_count as session_count,
+        unique_visitor_session_actions_count as action_count,
+        unique_visitor_session_interactions_count as interaction_count,
+        rejected_records_count as rejected_record_count,
+        {{ dbt.split_part(dbt.split_part('version', "'+'", 1), "'-'", 1) }} as release,
+        {{ dbt.split_part('version', "'+'", 1) }} as release_and_prerelease,
+        {{ rep_ai_time('start_time') }} as window_start_at,
+        {{ rep_ai_time('end_time') }} as window_end_at
+    from files
+    where status = 'loaded' and _dlt_load_id = load_id
 
 ),
 

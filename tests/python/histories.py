@@ -235,9 +235,19 @@ UNLISTED: list[Members] = weighted(
     (1, (("näme 😀", "\0 \ud800"), ("big", Num("123456789012345678901234567890")))),
     (1, (("ID", "upper"), ("Session_Id", "x"), ("_extra", "y"), ("_position", Num("5")))),
     (1, (("", ""), ("quote\"'", "\\"), ("$[0]", Num("0.1000")))),
+    (1, (("\ud800\0", "\\ud800"), ("x\udc00", Arr(("\U0001f600",))))),
     (1, (("twice", Num("1")), ("twice", Obj((("k", Num("1")), ("k", Num("2"))))))),
     (1, (("referrer", "early, to be overwritten"), ("accept", Num("5")), ("id", "early"))),
 )
+
+
+def nested(depth: int) -> Node:
+    """Arrays and objects inside one another."""
+    node: Node = "deep"
+    for level in range(depth):
+        node = Obj((("email", node),)) if level % 2 else Arr((node,))
+    return node
+
 
 METADATA: list[Node] = weighted(
     (3, Obj((("display_name", "Ann"), ("email", "ann@example.com")))),
@@ -257,6 +267,16 @@ METADATA: list[Node] = weighted(
     (1, ""),
     (1, '{"email": "in@text"}'),
     (1, '{"email": '),
+    (1, '{"email": "escaped \\ud83d\\ude00 \\\\ud800 \\u0041"}'),
+    (1, '{"display_name": "\\ud83d", "email": "\\ude00\\ud83d"}'),
+    (1, '{"email": "comma",}'),
+    (1, '{"email": "x", "n": NaN}'),
+    (1, '{"email": "twice"} {"email": "twice"}'),
+    (1, ' {"email" : "spaced"}\n'),
+    (1, Obj((("display_name", "\\ud800 \\u0000 \\"), ("email", "\\\\u0041 \U0001f600")))),
+    (1, Obj((("email", "half \udc00"), ("display_name", "\0"), ("displayName", "Di")))),
+    (1, Obj((("\ud800", ""), ("email", "beside half a name"), ("e\0", None)))),
+    (1, Obj((("deep", nested(100)), ("email", "above the deep")))),
     (1, "null"),
     (1, Num("1e2")),
     (1, False),
@@ -336,7 +356,11 @@ def window_lists(draw: st.DrawFn, max_windows: int) -> list[Window]:
     for _ in range(draw(st.integers(0, max_windows - 1))):
         start, end = windows[-1]
         step = sample(
-            draw, ("next", "next", "next", "same", "gap", "gap", "overlap", "longer", "before")
+            draw,
+            (
+                *("next", "next", "next", "same", "gap", "gap"),
+                *("overlap", "longer", "before", "half", "around"),
+            ),
         )
         length = sample(draw, LENGTHS)
         windows.append(
@@ -347,6 +371,8 @@ def window_lists(draw: st.DrawFn, max_windows: int) -> list[Window]:
                 "overlap": (end - HOUR // 2, end + length),
                 "longer": (start, end + HOUR),
                 "before": (start - 25 * HOUR, start - 25 * HOUR + length),
+                "half": ((start + end) // 2, end),
+                "around": (start - HOUR, end + HOUR),
             }[step]
         )
     return windows
@@ -528,7 +554,10 @@ UNKNOWN_MEMBERS: list[Members] = weighted(
 @st.composite
 def dumps(draw: st.DrawFn, window: Window, windows: Sequence[Window], ids: Sequence[str]) -> Obj:
     """A good document for a window."""
-    pool = Pool(ids=ids, times=time_nodes(window, windows))
+    times = time_nodes(window, windows)
+    if sample(draw, weighted((5, "any"), (1, "few"))) == "few":  # ties everywhere
+        times = [sample(draw, times), sample(draw, times)]
+    pool = Pool(ids=ids, times=times)
     start, end = (str(bound) for bound in window)
     quoted = sample(draw, weighted((7, False), (1, True)))
     members: list[tuple[str, Node]] = [
@@ -596,7 +625,7 @@ def broken(document: Obj, how: str) -> bytes:
 def histories(draw: st.DrawFn, max_windows: int = 5) -> list[Delivery]:
     """Deliveries in the order of arrival; modification times are naive UTC, or unknown."""
     windows = draw(window_lists(max_windows))
-    ids = draw(st.lists(st.sampled_from(IDS), min_size=2, max_size=6, unique=True))
+    ids = draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=6, unique=True))
     deliveries: list[Delivery] = []
     for window in windows:
         document = draw(dumps(window, windows, ids))
@@ -612,3 +641,37 @@ def histories(draw: st.DrawFn, max_windows: int = 5) -> list[Delivery]:
             case _:
                 pass
     return draw(st.permutations(deliveries))
+
+
+@st.composite
+def label_histories(draw: st.DrawFn) -> list[Delivery]:
+    """Two nights of many sessions whose labels form chains, trees and cycles."""
+    count = draw(st.integers(2, 40))
+    ids = draw(st.permutations([f"{number:02}" for number in range(count)]))
+    start = STARTS[0]
+    windows = [(start, start + LENGTHS[0]), (start + LENGTHS[0], start + 2 * LENGTHS[0])]
+    labels: list[Node] = [*ids, *ids, NOWHERE, None]
+    sessions: list[list[tuple[str, Node]]] = [[], []]
+    for place, own in enumerate(ids):
+        # mostly one long way: next to next, or back and forth
+        near = ids[sample(draw, (1, 1, 1, -1, 2)) + place - count]
+        label = sample(draw, [*[near] * 3, sample(draw, labels)])
+        began = sample(draw, (Num(str(start)), Num(str(start + 1)), None))
+        members: Members = (("session_group", label), ("start_time", began))
+        sessions[sample(draw, (0, 0, 0, 1))].append((own, Obj(members)))
+    return [
+        Delivery(
+            document_bytes(
+                Obj(
+                    (
+                        ("version", "1.0.0"),
+                        ("start_time", Num(str(window[0]))),
+                        ("end_time", Num(str(window[1]))),
+                        ("unique_visitor_sessions", Obj(tuple(night))),
+                    )
+                )
+            ),
+            None,
+        )
+        for window, night in zip(windows, sessions, strict=True)
+    ]

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from functools import partial
+from json import decoder, scanner
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-Json: TypeAlias = "bool | str | list[Json] | dict[str, Json] | None"  # numbers are Number, a str
+Json: TypeAlias = "bool | str | list[Json] | dict[str, Json] | None"  # but see Decoder
 Value: TypeAlias = str | int | bool | datetime | date | Decimal | None
 Row: TypeAlias = dict[str, Value]
 Window: TypeAlias = tuple[int, int]
@@ -69,7 +71,7 @@ TIME_FIELDS: dict[str, tuple[str, ...]] = {
     ACTIONS: ("timestamp",),
     INTERACTIONS: ("start_time", "end_time", "accept_time"),
 }
-JSON_COLUMNS = frozenset({"properties", "custom_metadata"})
+JSON_COLUMNS = frozenset({"properties"})  # whose spelling is not promised
 SUPPORTED_MAJOR = 1
 FIRST_TIME = 946_684_800_000  # 2000-01-01
 AFTER_LAST_TIME = 4_102_444_800_000  # 2100-01-01
@@ -99,33 +101,73 @@ class Number(str):
     __slots__ = ()
 
 
+class Text(str):
+    """A JSON string, which remembers how it was written."""
+
+    spelling: str
+
+
+class Object(dict[str, Json]):
+    """A JSON object, which remembers how it was written."""
+
+    spelling: str
+
+
+class Array(list[Json]):
+    """A JSON array, which remembers how it was written."""
+
+    spelling: str
+
+
+class Decoder(json.JSONDecoder):
+    """RFC 8259: no NaN, no Infinity; of equal keys the last value holds, at the first one's place.
+
+    Numbers are Number, and strings, objects and arrays are Text, Object and Array.
+    """
+
+    def __init__(self) -> None:
+        """Take Python's own decoder apart, and let its parts tell where they end."""
+
+        def refuse(name: str) -> Json:
+            message = f"{name} is not JSON"
+            raise ValueError(message)
+
+        super().__init__(parse_float=Number, parse_int=Number, parse_constant=refuse)
+        parts: dict[str, tuple[Callable[..., Any], type[Text | Object | Array]]] = {
+            "parse_string": (decoder.scanstring, Text),  # type: ignore[attr-defined]
+            "parse_object": (decoder.JSONObject, Object),  # type: ignore[attr-defined]
+            "parse_array": (decoder.JSONArray, Array),  # type: ignore[attr-defined]
+        }
+        for name, (parse, kind) in parts.items():
+            setattr(self, name, partial(self._spelled, parse, kind))
+        self.scan_once = scanner.py_make_scanner(self)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _spelled(
+        parse: Callable[..., Any], kind: type[Text | Object | Array], *arguments: Any
+    ) -> tuple[Json, int]:
+        text, start = arguments[:2] if kind is Text else arguments[0]
+        parsed, end = parse(*arguments)
+        value = kind(parsed)
+        value.spelling = text[start - 1 : end]
+        return value, end
+
+
 def parse_json(text: str) -> Json:
-    """RFC 8259: no NaN, no Infinity; numbers keep their text; of equal keys the last holds.
+    """A JSON text as Decoder reads it.
 
     Raises:
         ValueError: if the text is not JSON.
     """
-
-    def refuse(name: str) -> Json:
-        message = f"{name} is not JSON"
-        raise ValueError(message)
-
-    def last_holds(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        # The earlier of two equal keys is gone, so the later one stands where it stands.
-        held: dict[str, Json] = {}
-        for key, value in pairs:
-            held.pop(key, None)
-            held[key] = value
-        return held
-
-    parsed: Json = json.loads(
-        text,
-        parse_float=Number,
-        parse_int=Number,
-        parse_constant=refuse,
-        object_pairs_hook=last_holds,
-    )
+    parsed: Json = Decoder().decode(text)
     return parsed
+
+
+def spelling(value: Json) -> str:
+    """A JSON value as it was written."""
+    if isinstance(value, Text | Object | Array):
+        return value.spelling
+    return str(value) if isinstance(value, Number) else json.dumps(value)
 
 
 def canonical(value: Json) -> str:
@@ -154,7 +196,15 @@ def as_text(value: Json) -> str | None:
         return None
     if isinstance(value, str):
         return str(value)
-    return canonical(value)  # true, false and nested values
+    return spelling(value)  # true, false and nested values
+
+
+def object_text(members: dict[str, Json]) -> str | None:
+    """The JSON text of some members, in the order of their names; None for none at all."""
+    if not members:
+        return None
+    inside = (f"{json.dumps(name)}:{spelling(members[name])}" for name in sorted(members))
+    return "{" + ",".join(inside) + "}"
 
 
 def storable(text: str) -> bool:
@@ -223,6 +273,11 @@ class Record:
         value = self.raw[field]
         return None if value == "" and is_id_field(field) else value
 
+    @property
+    def properties(self) -> str | None:
+        """The unlisted fields in a canonical spelling."""
+        return None if self.extra is None else canonical_json(self.extra)
+
     def time(self, field: str) -> int | None:
         """A time field as read."""
         return read_time(self.raw[field])
@@ -241,6 +296,7 @@ class Dump:
     version: str
     window: Window
     collections: dict[str, list[Record] | None]  # in document order; None: absent or null
+    rejected: list[tuple[str, str | None]]  # collection and key of the entries that are no records
 
     def records(self, entity: str) -> list[Record]:
         """The raw rows of a collection, those without an id included."""
@@ -268,21 +324,23 @@ def read_record(entity: str, key: str | None, entry: Json) -> Record | None:
         id=raw["id"] or key or None,  # 4.2: the key stands in for a missing id; '' is missing
         key=key,
         raw=raw,
-        extra=canonical(unlisted) if unlisted else None,
+        extra=object_text(unlisted),
     )
 
 
-def read_collection(entity: str, collection: Json) -> list[Record] | None:
-    """The raw rows of a known collection, in document order."""
-    entries: Iterable[tuple[str | None, Json]]
+def entries_of(collection: Json) -> list[tuple[str | None, Json]]:
+    """The entries of a collection with their keys, in document order."""
     if isinstance(collection, dict):
-        entries = collection.items()
-    elif isinstance(collection, list):
-        entries = ((None, entry) for entry in collection)
-    else:
-        return None
-    records = (read_record(entity, key, entry) for key, entry in entries)
-    return [record for record in records if record is not None]
+        return list(collection.items())
+    return [(None, entry) for entry in collection] if isinstance(collection, list) else []
+
+
+def shown_key(key: str | None) -> str | None:
+    """The key of a rejected entry; one that is not storable as JSON spells it."""
+    if key is None or storable(key):
+        return key
+    spelled = json.dumps(key, ensure_ascii=False)[1:-1]
+    return spelled.encode(errors="backslashreplace").decode()
 
 
 def read_dump(delivery: Delivery) -> Dump | None:
@@ -305,12 +363,24 @@ def read_dump(delivery: Delivery) -> Dump | None:
         collection = document.get(entity)
         if collection is not None and not isinstance(collection, kind):
             return None
+    collections: dict[str, list[Record] | None] = {}
+    rejected: list[tuple[str, str | None]] = []
+    for entity in KIND:
+        records: list[Record] = []
+        for key, entry in entries_of(document.get(entity)):
+            record = read_record(entity, key, entry)
+            if record is None:
+                rejected.append((entity, shown_key(key)))
+            else:
+                records.append(record)
+        collections[entity] = None if document.get(entity) is None else records
     return Dump(
         delivery_id=hashlib.sha256(delivery.content).hexdigest(),
         modified_at=delivery.modified_at,
         version=str(version),
         window=(start, end),
-        collections={entity: read_collection(entity, document.get(entity)) for entity in KIND},
+        collections=collections,
+        rejected=rejected,
     )
 
 
@@ -447,16 +517,16 @@ def label(session: Merged) -> str:
 
 def group_id_of(session: Merged, sessions: dict[str, Merged]) -> str:
     """Follow labels to a session that names itself, to an unknown id, or round a cycle."""
-    path = [session.id]
-    while True:
-        name = label(sessions[path[-1]])
-        if name not in sessions:
-            return name
-        if name in path:
-            # A session that names itself is the cycle of one.
-            cycle = path[path.index(name) :]
-            return min((sessions[member] for member in cycle), key=earliest_first).id
-        path.append(name)
+    path = {session.id: 0}  # with the steps it takes to get there
+    name = label(session)
+    while name in sessions and name not in path:
+        path[name] = len(path)
+        name = label(sessions[name])
+    if name not in sessions:
+        return name
+    # A session that names itself is the cycle of one.
+    cycle = [sessions[member] for member, steps in path.items() if steps >= path[name]]
+    return min(cycle, key=earliest_first).id
 
 
 @dataclass(frozen=True)
@@ -625,7 +695,7 @@ def action_rows(world: World, known: Callable[[str | None], bool]) -> list[Row]:
                 "session_group_id": group_id,
                 "visitor_id": visitor_id,
                 "occurred_at": timestamp(record.time("timestamp")),
-                "properties": record.extra,
+                "properties": record.properties,
             }
         )
     return rows
@@ -656,7 +726,7 @@ def interaction_rows(world: World, known: Callable[[str | None], bool]) -> list[
                 "is_accepted": acceptance.is_accepted,
                 "accepted_at": timestamp(acceptance.accepted_at),
                 "seconds_to_accept": acceptance.seconds_to_accept,
-                "properties": interaction.last_record.extra,
+                "properties": interaction.last_record.properties,
             }
         )
     return rows
@@ -802,7 +872,7 @@ def visitor_rows(world: World, interactions: list[Row]) -> list[Row]:
                 "custom_id": visitor.last("custom_id"),
                 "display_name": from_metadata(metadata, "display_name", "displayName"),
                 "email": from_metadata(metadata, "email"),
-                "custom_metadata": None if metadata is None else canonical_json(metadata),
+                "custom_metadata": metadata,
                 "first_seen_at": timestamp(min(starts, default=None)),
                 "last_seen_at": timestamp(max(starts + ends, default=None)),
                 "session_count": len(sessions),
@@ -1053,17 +1123,24 @@ def key_differs_from_id(world: World) -> Iterator[Row]:
 
 
 def duplicate_id(world: World) -> Iterator[Row]:
-    """An id twice in one dump with other content: one row per id and dump."""
+    """An id twice in one dump with other content, values as read: one row per id and dump."""
     for dump in world.dumps:
         for entity in KIND:
             contents: dict[str, set[tuple[str | None, ...]]] = defaultdict(set)
             for record in dump.records(entity):
                 if record.id is not None:
-                    listed = (record.raw[field] for field in FIELDS[entity] if field != "id")
+                    listed = (record.text(field) for field in FIELDS[entity] if field != "id")
                     contents[record.id].add((*listed, record.extra))
             for record_id, different in contents.items():
                 if len(different) > 1:
                     yield violation("duplicate_id", entity, record_id, dump)
+
+
+def rejected_record(world: World) -> Iterator[Row]:
+    """An entry that is no record, or cannot be stored: one row each."""
+    for dump in world.dumps:
+        for entity, key in dump.rejected:
+            yield violation("rejected_record", entity, key, dump)
 
 
 def unreadable_time(world: World) -> Iterator[Row]:
@@ -1221,7 +1298,7 @@ def field_missing(world: World) -> Iterator[Row]:
         for entity, fields in FIELDS.items():
             records = dump.records(entity)
             for field in fields:
-                if records and all(record.raw[field] is None for record in records):
+                if records and all(record.text(field) is None for record in records):
                     yield violation("field_missing", entity, field, dump)
 
 
@@ -1229,6 +1306,7 @@ RULES: tuple[Callable[[World], Iterator[Row]], ...] = (
     missing_id,
     key_differs_from_id,
     duplicate_id,
+    rejected_record,
     unreadable_time,
     end_before_start,
     unknown_session,

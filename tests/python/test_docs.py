@@ -1,0 +1,224 @@
+"""The property files: nothing without a description, and what they list is what there is."""
+
+# ruff: noqa: D103 - the names of the tests say it
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marts import PROJECT, RAW_SCHEMA, environment
+from rep_ai import load
+from rep_ai.destinations import DuckDB
+from rep_ai.vendor import COLLECTIONS
+
+PERSONAL = {
+    "_extra",
+    "custom_id",
+    "custom_metadata",
+    "display_name",
+    "email",
+    "email_address",
+    "person_id",
+    "properties",
+    "record",
+    "referrer",
+    "user_agent",
+}
+# a dump in which each collection has one record, and that record has no field of the vendor's
+BARE = {
+    "version": "1.0.0",
+    "start_time": 1_735_689_600_000,
+    "end_time": 1_735_776_000_000,
+    **{c.name: {"x": {}} if c.is_object else [{}] for c in COLLECTIONS},
+}
+MISSING_FIELD = "rule field_missing, entity unique_visitor_session_actions, record_id action: 1"
+MISSING_ID = "rule missing_id, entity unique_visitor_session_actions: 1, such as no id and no key"
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}")
+IMPLEMENTATION = re.compile(r"(default|[a-z]+)__rep_ai_")
+
+Thing = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Project:
+    """What dbt knows of the project, and of the database it has built."""
+
+    folder: Path
+    manifest: Thing
+    catalog: Thing
+    output: str
+
+    def of_kind(self, *kinds: str) -> Iterator[Thing]:
+        """Nodes, sources and macros of this project."""
+        for group in ("nodes", "sources", "macros"):
+            for thing in self.manifest[group].values():
+                if thing["package_name"] == "rep_ai" and thing["resource_type"] in kinds:
+                    yield thing
+
+    def columns(self) -> Iterator[tuple[str, Thing]]:
+        """All columns, with a name to show."""
+        for thing in self.of_kind("model", "seed", "source"):
+            for column in thing["columns"].values():
+                yield f"{thing['name']}.{column['name']}", column
+
+    def marts(self) -> Iterator[Thing]:
+        """The models that are the project's public surface."""
+        return (model for model in self.of_kind("model") if model["schema"] == "rep_ai")
+
+
+def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments),
+            *("--target", "dev", "--project-dir", PROJECT, "--profiles-dir", PROJECT),
+        ],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("docs")
+    dump = folder / "bare.json"
+    dump.write_text(json.dumps(BARE), encoding="utf-8")
+    database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
+    report = load.ingest([str(dump)], database, schema=RAW_SCHEMA)
+    assert report.loaded
+    build = dbt(folder, "build", *NO_UNIT_TESTS)
+    assert build.returncode == 0, build.stdout
+    docs = dbt(folder, "docs", "generate")
+    assert docs.returncode == 0, docs.stdout
+    manifest, catalog = (
+        json.loads((folder / "target" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("manifest", "catalog")
+    )
+    return Project(folder, manifest, catalog, build.stdout)
+
+
+def test_everything_is_described(project: Project) -> None:
+    things = [
+        thing
+        for thing in project.of_kind("model", "seed", "source", "macro", "test")
+        # data tests from property files speak by their name, dispatched macros by their shell
+        if not thing.get("test_metadata") and not IMPLEMENTATION.match(thing["name"])
+    ]
+    assert {thing["resource_type"] for thing in things} == {
+        *("model", "seed", "source", "macro", "test")
+    }
+    bare = [thing["unique_id"] for thing in things if not thing["description"].strip()]
+    bare += [name for name, column in project.columns() if not column["description"].strip()]
+    bare += [
+        f"{macro['name']}({argument['name']})"
+        for macro in project.of_kind("macro")
+        for argument in macro["arguments"]
+        if not argument["description"].strip() or not argument["type"]
+    ]
+    assert not bare
+
+
+def test_listed_columns_are_those_of_the_database(project: Project) -> None:
+    found = {**project.catalog["nodes"], **project.catalog["sources"]}
+    for thing in project.of_kind("model", "seed", "source"):
+        assert list(thing["columns"]) == list(found[thing["unique_id"]]["columns"]), thing["name"]
+
+
+def test_raw_tables_are_those_that_are_written(project: Project) -> None:
+    listed = {
+        source["name"]: [*source["columns"]]
+        for source in project.of_kind("source")
+        if source["name"] != "_dlt_loads"
+    }
+    assert listed == {name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()}
+
+
+def test_every_field_of_the_vendor_is_read_and_missed(project: Project) -> None:
+    relation = project.manifest["nodes"]["model.rep_ai.rep_ai__contract_violations"]
+    query = f"""
+        select entity, record_id from {relation["schema"]}.{relation["name"]}
+        where rule = 'field_missing'
+    """
+    database = DuckDB(Path(environment(project.folder)["REP_AI_DUCKDB"]))
+    with database.connect() as connection:
+        missing = connection.execute(query).fetchall()
+    assert sorted(missing) == sorted((c.name, field) for c in COLLECTIONS for field in c.fields)
+
+
+def test_listed_arguments_are_those_of_the_macro(project: Project) -> None:
+    for macro in project.of_kind("macro"):
+        if not IMPLEMENTATION.match(macro["name"]):
+            signature = SIGNATURE.search(macro["macro_sql"])
+            assert signature is not None, macro["name"]
+            names = re.findall(r"(\w+)(?:=[^,]*)?(?:,|$)", signature[1])
+            assert names == [argument["name"] for argument in macro["arguments"]], macro["name"]
+
+
+def test_a_description_is_written_once(project: Project) -> None:
+    texts = Counter(
+        column["description"] for _, column in project.columns() if not column["doc_blocks"]
+    )
+    assert not [text for text, count in texts.items() if count > 1]
+    used = {block for _, column in project.columns() for block in column["doc_blocks"]}
+    blocks = {key for key, doc in project.manifest["docs"].items() if key.startswith("doc.rep_ai.")}
+    assert used == blocks
+
+
+def test_marts_have_an_enforced_contract(project: Project) -> None:
+    for mart in project.marts():
+        assert mart["contract"]["enforced"], mart["name"]
+        untyped = [c["name"] for c in mart["columns"].values() if not c["data_type"]]
+        assert not untyped, mart["name"]
+
+
+def test_marts_have_their_grain_tested(project: Project) -> None:
+    tested: dict[str, set[str]] = {}
+    for test in project.of_kind("test"):
+        metadata = test.get("test_metadata") or {"name": test["name"]}
+        column = f" {test['column_name']}" if test.get("column_name") else ""
+        tested.setdefault(test.get("attached_node"), set()).add(metadata["name"] + column)
+    for mart in project.marts():
+        tests = tested[mart["unique_id"]]
+        unique = {name.removeprefix("unique ") for name in tests if name.startswith("unique ")}
+        known = {name.removeprefix("not_null ") for name in tests if name.startswith("not_null ")}
+        assert "rep_ai_unique_grain" in tests or unique & known, mart["name"]
+
+
+def test_personal_data_is_tagged(project: Project) -> None:
+    for name, column in project.columns():
+        is_personal = name.rpartition(".")[2] in PERSONAL
+        tagged = column["config"]["meta"].get("pii") is True and column["tags"] == ["pii"]
+        assert is_personal == tagged, name
+
+
+def test_violations_are_said_with_what_to_do(project: Project) -> None:
+    for said in (MISSING_FIELD, MISSING_ID, "ask the vendor about these"):
+        assert said in project.output
+
+
+def test_violations_fail_where_a_variable_says_so(project: Project) -> None:
+    strict = dbt(
+        project.folder,
+        *("--quiet", "test", "--select", "rep_ai__contract_violations"),
+        *NO_UNIT_TESTS,
+        *("--vars", "{rep_ai_violation_severity: error}"),
+    )
+    assert strict.returncode == 1, strict.stdout
+    assert MISSING_ID in strict.stdout
+
+
+def test_an_empty_build_passes(project: Project) -> None:
+    empty = dbt(project.folder, "--quiet", "build", "--empty", *NO_UNIT_TESTS)
+    assert empty.returncode == 0, empty.stdout

@@ -1,0 +1,668 @@
+"""The reader: any document goes into the raw tables whole, and what is no dump is told so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from histories import ABSENT, Arr, Num, Obj, Style, document_bytes
+from hypothesis import example, given
+from hypothesis import strategies as st
+from oracle import FIELDS, KIND, Json, as_text, parse_json, spelling, storable
+from rep_ai import document, records
+from rep_ai.document import RECORD_TABLES, Document, EqualKeysError, RejectedError
+from rep_ai.records import Shape
+
+HEADER = ("version", "start_time", "end_time")
+GOOD = b'{"version": "1.0.0", "start_time": 1741500000000, "end_time": 1741586400000%s}'
+MIDNIGHT = 1741500000000
+
+# collection -> entries in order, as (key, listed fields, other fields) or (key, JSON text)
+Entries = list[tuple[Any, ...]]
+
+
+def dump(members: str | bytes = b"") -> bytes:
+    """A sound document with more members."""
+    members = members.encode() if isinstance(members, str) else members
+    return GOOD % (b", " + members if members else b"")
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Path]:
+    """A way to put bytes into a file."""
+    path = tmp_path_factory.mktemp("documents") / "dump.json"
+
+    def write_bytes(content: bytes) -> Path:
+        # a document may still be mapped: its bytes must not change
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+        return path
+
+    return write_bytes
+
+
+def read(path: Path) -> tuple[Document, dict[str, pa.Table]]:
+    """Read a document as the loader does; all rows, table by table."""
+    for careful in (False, True):
+        read_document = Document(path)
+        assert read_document.rejection is None, read_document.rejection
+        read_document.careful = careful
+        tables = defaultdict(list)
+        try:
+            for name, rows in read_document.batches():
+                rows.validate(full=True)
+                tables[name].append(rows)
+            break
+        except EqualKeysError:
+            assert not careful
+    for name, count in read_document.header.counts.items():
+        assert sum(map(len, tables[name])) == (count or 0)
+    return read_document, {
+        name: pa.concat_tables(tables[name] or [schema.empty_table()])
+        for name, schema in RECORD_TABLES.items()
+    }
+
+
+def rejection(path: Path) -> str:
+    """Why a document is rejected, in one line, at once or while it is read."""
+    read_document = Document(path)
+    reason = read_document.rejection
+    if reason is None:
+        with pytest.raises(RejectedError) as caught:
+            for _ in read_document.batches():
+                pass
+        reason = str(caught.value)
+    assert reason.isprintable() and len(reason) < 300
+    return reason
+
+
+# ------------------------------------------------- from the raw tables alone, and from the document
+
+
+def json_members(text: str | None) -> dict[str, str]:
+    """The members of a JSON object with the spelling of their values."""
+    if text is None:
+        return {}
+    members = parse_json(text)
+    assert isinstance(members, dict) and list(members) == sorted(members)
+    return {name: spelling(value) for name, value in members.items()}
+
+
+def raw_text(text: str | None, reason: str, what: str) -> str | None:
+    """A name as the document has it."""
+    return json.loads(f'"{text}"') if what in reason else text  # type: ignore[no-any-return]
+
+
+def rebuilt(read_document: Document, tables: dict[str, pa.Table]) -> dict[str, Any]:
+    """What the raw tables say of a document."""
+    header = read_document.header
+    entries: dict[str, dict[int, tuple[Any, ...]]] = defaultdict(dict)
+
+    def add(collection: str, row: dict[str, Any], *entry: Any) -> None:
+        assert row["_delivery_id"] == read_document.delivery_id
+        assert row["_position"] not in entries[collection]
+        entries[collection][row["_position"]] = entry
+
+    for collection, fields in FIELDS.items():
+        if header.counts[collection] is not None:
+            entries[collection] = {}
+        for row in tables[collection].to_pylist():
+            assert row["_key"] is None or row["_key"] != row["id"]
+            key = row["_key"] if row["_key"] is not None else row["id"]
+            listed = {name: row[name] for name in fields if row[name] is not None}
+            add(
+                collection,
+                row,
+                key if KIND[collection] is dict else None,
+                listed,
+                json_members(row["_extra"]),
+            )
+            assert KIND[collection] is dict or row["_key"] is None
+    for row in tables["other_entries"].to_pylist():
+        assert row["collection"] not in FIELDS
+        add(row["collection"], row, row["_key"], row["record"])
+    for row in tables["rejected_records"].to_pylist():
+        collection = raw_text(row["collection"], row["reason"], "the name of the collection")
+        assert collection is not None and row["reason"]
+        add(collection, row, raw_text(row["_key"], row["reason"], "the key"), row["record"])
+    for collection, rows in entries.items():
+        assert set(rows) == set(range(len(rows))), collection
+    return {
+        "header": {name: getattr(header, name) for name in HEADER},
+        "extra": json_members(header.extra),
+        "collections": {
+            name: [rows[position] for position in sorted(rows)] for name, rows in entries.items()
+        },
+    }
+
+
+def read_plainly(content: bytes) -> dict[str, Any]:
+    """The same by Python's own JSON reader."""
+    members = parse_json(content.decode("utf-8-sig"))
+    assert isinstance(members, dict)
+    said: dict[str, Any] = {
+        "header": {name: as_text(members.pop(name, None)) for name in HEADER},
+        "extra": {},
+        "collections": {},
+    }
+    for name, value in members.items():
+        if name in FIELDS:
+            if value is not None:
+                said["collections"][name] = [
+                    plain_entry(name, key, entry) for key, entry in entries_of(value)
+                ]
+        elif isinstance(value, dict | list) and value:
+            said["collections"][name] = [(key, spelling(entry)) for key, entry in entries_of(value)]
+        else:
+            said["extra"][name] = spelling(value)
+    return said
+
+
+def entries_of(collection: Json) -> Iterator[tuple[str | None, Json]]:
+    """The entries of a collection, with their keys if there are any."""
+    if isinstance(collection, dict):
+        yield from collection.items()
+    else:
+        assert isinstance(collection, list)
+        yield from ((None, entry) for entry in collection)
+
+
+def plain_entry(collection: str, key: str | None, entry: Json) -> tuple[Any, ...]:
+    """An entry of a known collection: its fields, or its text where no table can hold it."""
+    if not isinstance(entry, dict) or not storable(key or ""):
+        return key, spelling(entry)
+    listed = {
+        name: text for name in FIELDS[collection] if (text := as_text(entry.get(name))) is not None
+    }
+    if not all(storable(text) for name, text in listed.items() if isinstance(entry[name], str)):
+        return key, spelling(entry)
+    extra = {name: spelling(value) for name, value in entry.items() if name not in listed}
+    for name in FIELDS[collection]:
+        extra.pop(name, None)
+    return key, listed, extra
+
+
+# ------------------------------------------------------------------------------ arbitrary documents
+
+NUMBERS = ("0", "-0", "7", "1.10", "1e2", "-1E+05", "1741500000000", "9" * 30, "4" * 19, "1e999")
+TEXTS = ("", "a", "7", "null", 'q"\\/\b', "},", '},{"id":"', "\0", "\ud800", "\udc00\ud83d", "😀")
+NAMES = ("id", "a", "b", "", "x y", 'q"', "\n", "\0", "\ud800", "\udfff", "\ufffd", "é", "_extra")
+
+
+def mixed(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """One of some strategies."""
+    return st.one_of(*strategies)
+
+
+def objects(
+    names: st.SearchStrategy[str], values: st.SearchStrategy[Any], max_size: int = 5
+) -> st.SearchStrategy[Obj]:
+    """JSON objects, equal keys included."""
+    return st.lists(st.tuples(names, values), max_size=max_size).map(lambda m: Obj(tuple(m)))
+
+
+def arrays(values: st.SearchStrategy[Any], max_size: int = 5) -> st.SearchStrategy[Arr]:
+    """JSON arrays."""
+    return st.lists(values, max_size=max_size).map(lambda items: Arr(tuple(items)))
+
+
+names = mixed(st.sampled_from(NAMES), st.text(max_size=3))
+scalars = mixed(
+    st.sampled_from(TEXTS),
+    st.sampled_from(NUMBERS).map(Num),
+    st.integers(0, 1 << 70).map(lambda n: Num(str(n))),
+    st.text(max_size=8),
+    st.booleans(),
+    st.none(),
+)
+values = st.recursive(
+    scalars, lambda inner: mixed(objects(names, inner, 3), arrays(inner, 3)), max_leaves=6
+)
+plain_text = st.sampled_from(["a", "b", "7", "", "ü"])
+
+
+@st.composite
+def collections(draw: st.DrawFn, name: str) -> Any:
+    """A known collection whose entries mostly have one shape, or null, or nothing at all."""
+    if draw(st.integers(0, 9)) == 9:
+        return draw(st.sampled_from([None, ABSENT]))
+    kinds = {
+        "text": plain_text,
+        "integer": st.integers(1, 1 << 63).map(lambda n: Num(str(n))),
+        "boolean": st.booleans(),
+        "mixed": values,
+        "nested": mixed(objects(names, scalars), arrays(scalars)),
+        "absent": st.just(ABSENT),
+    }
+    kind_of = {field: draw(st.sampled_from(sorted(kinds))) for field in FIELDS[name]}
+    unlisted = draw(st.lists(names.filter(lambda n: n not in FIELDS[name]), max_size=3))
+
+    def field(kind: str) -> st.SearchStrategy[Any]:
+        # mostly as ever, sometimes something else
+        return st.integers(0, 15).flatmap(
+            lambda n: {14: st.just(ABSENT), 15: values}.get(n, kinds[kind])
+        )
+
+    fields = [st.tuples(st.just(n), field(kind)) for n, kind in kind_of.items()]
+    fields += [st.tuples(st.just(n), field("mixed")) for n in unlisted]
+    entry = st.tuples(*fields).map(Obj)
+    turned = entry.map(lambda obj: Obj(obj.members[::-1]))
+    other = objects(mixed(names, st.sampled_from(FIELDS[name])), values)
+    entries = st.integers(0, 15).flatmap(
+        lambda n: {13: turned, 14: other, 15: values}.get(n, entry)
+    )
+    if KIND[name] is list:
+        return draw(arrays(entries, max_size=12))
+    # the keys differ, as a rule
+    keys = mixed(plain_text, names) if draw(st.integers(0, 3)) == 3 else st.text(max_size=20)
+    return draw(objects(keys, entries, max_size=12))
+
+
+@st.composite
+def styles(draw: st.DrawFn) -> Style:
+    """Ways to write a document."""
+    space = st.text(" \t\r\n", max_size=3)
+    comma, colon = ("".join([draw(space), mark, draw(space)]) for mark in (",", ":"))
+    return Style(
+        comma=comma,
+        colon=colon,
+        pad=draw(space),
+        strings=draw(st.sampled_from(["ascii", "unicode", "escaped"])),
+        head=draw(st.sampled_from(["", "\ufeff"])) + draw(space),
+        tail=draw(space),
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> bytes:
+    """Sound documents of any content."""
+    members = [(name, draw(collections(name))) for name in FIELDS]
+    unknown = mixed(values, arrays(values), objects(names, values))
+    members += draw(st.lists(st.tuples(mixed(names, st.sampled_from(["c", "d"])), unknown)))
+    members += draw(st.lists(st.tuples(st.sampled_from(HEADER), values), max_size=1))
+    members = draw(st.permutations(members))
+    members += [
+        ("version", draw(st.sampled_from(["1.0.0", "1.2.3-rc.1+b"]))),
+        ("start_time", draw(st.sampled_from([Num(str(MIDNIGHT)), str(MIDNIGHT)]))),
+        ("end_time", Num(str(MIDNIGHT + 1))),
+    ]
+    return document_bytes(Obj(tuple(members)), draw(styles()))
+
+
+@given(content=documents())
+@example(content=dump(r'"\ud800": "\udc00", "x": "\ud800", "x": 1, "\udc00": [{"\ud800": 1}]'))
+@example(content=dump(r'"users": {"\ud800": {"id": "1"}, "\udc00": {"id": "2"}, "\ufffd": {}}'))
+@example(content=dump(r'"users": {"a": {"\ud800": 1, "\udc00": "\ud800", "id": "a"}, "\u0000": 7}'))
+@example(content=dump(r'"\u0000": [1], "\\u0000": [2], "a\"\ud800": {"\u0000": 1, "\\u0000": 2}'))
+@example(content=dump('"users": {"a": {}}, "users": {"b": {}}, "version": "1.0.1"'))
+@example(content=dump('"unique_visitor_session_actions": [[],{},{"id":[]},{"id":null},null,1,""]'))
+def test_nothing_is_lost(write: Callable[[bytes], Path], content: bytes) -> None:
+    """From raw alone each document can be rebuilt, whatever way its chunks are read."""
+    path = write(content)
+    expected = read_plainly(content)
+    read_document, tables = read(path)
+    assert read_document.delivery_id == hashlib.sha256(content).hexdigest()
+    assert rebuilt(read_document, tables) == expected
+    for sizes in ((40, 40, 40, 8), (1, 200, 1, 8), (40, 40, 1, 0)):
+        with chunks_of(*sizes) as patch:
+            assert read(path)[1] == tables
+            patch.setattr(Shape, "is_plain", False)
+            assert read(path)[1] == tables
+
+
+@contextmanager
+def chunks_of(first: int, others: int, found: int, guesses: int) -> Iterator[pytest.MonkeyPatch]:
+    """Read chunks of other sizes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "FIRST_CHUNK_BYTES", first)
+        patch.setattr(document, "CHUNK_BYTES", others)
+        patch.setattr(document, "FOUND_CHUNK_BYTES", found)
+        patch.setattr(document, "GUESSES", guesses)
+        yield patch
+
+
+# ---------------------------------------------------------------------------------- what is rejected
+
+
+def test_every_truncation(write: Callable[[bytes], Path]) -> None:
+    """A document cut off anywhere is no document."""
+    whole = document_bytes(
+        Obj(
+            (
+                ("version", "1.0.0"),
+                ("users", Obj((("1", Obj((("id", "1"), ("title", "é\ud800")))),))),
+                ("unique_visitor_session_actions", Arr((Obj((("id", "2"),)), Num("-1.5e3")))),
+                ("start_time", Num(str(MIDNIGHT))),
+                ("end_time", Num(str(MIDNIGHT + 1))),
+            )
+        ),
+        Style(comma=" , ", strings="unicode"),
+    )
+    read(write(whole))
+    for length in range(len(whole)):
+        reason = rejection(write(whole[:length]))
+        assert "ask for the night again" in reason
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("NaN", "Infinity", "-Infinity", "nan", "undefined", "tru", "True", "nul", "'a'", "a"),
+        *("01", "-01", "1.", ".5", "+1", "-", "1e", "1e+", "1.e5", "0x1", "1_0", "٣", "1 2", "--1"),
+        *('"', '"\n"', '"\t"', '"\x00"', '"\x1f"', r'"\x"', r'"\u12"', r'"\u12G4"', r'"\U00e9"'),
+        *('"\\', r'"\'"', r'"\ud800', r'"\ud8"'),
+        *("", "[", "[1,]", "[,1]", "[1 2]", "[1}", "]", '{"a":1,}', "{,}", '{"a"}', '{"a":}'),
+        *("{a:1}", "{1:2}", '{"a" 1}', '{"a":1 "b":2}', '{"a":1]', "{null:1}"),
+        *("1 // c", "/* c */ 1", "1 # c", "\x0b1", "\x0c1", "\xa01", "\u20281", "\ufeff1"),
+    ],
+)
+def test_not_json(write: Callable[[bytes], Path], value: str) -> None:
+    """What RFC 8259 does not allow is rejected, wherever it stands."""
+    for text in (value, f"[{value}]", f'{{"a": {value}}}'):
+        if text != "[]":
+            assert "not JSON" in rejection(write(dump(f'"x": {text}')))
+            assert "not JSON" in rejection(write(dump(f'"users": {{"1": {{"title": {text}}}}}')))
+    # and not because of what is mended
+    assert "not JSON" in rejection(write(dump(rf'"y": "\ud800", "x": {value}')))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "not JSON"),
+        (b"\xef\xbb\xbf", "not JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not JSON"),
+        (dump() + dump(), "not JSON: trailing characters"),
+        (dump() + b"\n" + dump(), "not JSON: trailing characters"),
+        (dump() + b"\0", "not JSON"),
+        (b"\0" + dump(), "not JSON"),
+        (b"[" + dump() + b"]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'"text"', "not a JSON object"),
+        (b"7", "not a JSON object"),
+        (dump().decode().encode("utf-16"), "UTF-16"),
+        (dump().decode().encode("utf-16-le"), "not JSON"),
+        (b"\x80", "not UTF-8"),
+        *(
+            (dump(b'"x": "' + 70 * b"a" + text + b'"'), "not UTF-8")
+            for text in (
+                *(b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc3", b"\xe2\x82"),
+                *(b"\xed\xa0\x80", b"\xed\xa0\x80\xed\xb0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88"),
+            )
+        ),
+        (dump(b'"users": []'), "`users` is not an object"),
+        (dump(b'"unique_visitors": "text"'), "`unique_visitors` is not an object"),
+        (dump(b'"unique_visitor_session_actions": {}'), "is not an array"),
+        (dump(b'"unique_visitor_session_interactions": false'), "is not an array"),
+    ],
+)
+def test_no_dump(write: Callable[[bytes], Path], content: bytes, reason: str) -> None:
+    """What is no dump is rejected, with a reason and what to do."""
+    said = rejection(write(content))
+    assert reason in said
+    assert "ask for the night again" in said or "check the source" in said
+
+
+def test_byte_order_mark(write: Callable[[bytes], Path]) -> None:
+    """A byte order mark is passed over."""
+    content = b"\xef\xbb\xbf \n" + dump('"users": {"1": {"id": "1"}}')
+    read_document, tables = read(write(content))
+    assert rebuilt(read_document, tables) == read_plainly(content)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        *('"1.0"', '"1"', '"v1.0.0"', '"1.0.0.0"', '"01.0.0"', '"1.00.0"', '"1.0.0-"', '"1.0.0+"'),
+        *('"1.0.0-01"', '"1.0.0 "', '"1.0.0\\n"', '"1.0.0-ä"', '"1.٣.0"', '""', '"-1.0.0"'),
+        *("1", "1.0", "null", "true", "[]", "{}", '["1.0.0"]', '{"major": 1}', '"latest"'),
+        *(r'"1.0.0\u0000"', r'"1.0.0\ud800"', f'"{"1" * 100_000}"', f'"1.0.0-{"1" * 99_999}é"'),
+    ],
+)
+def test_no_semantic_version(write: Callable[[bytes], Path], version: str) -> None:
+    """Only a text that semver 2.0.0 takes is a version."""
+    content = dump().replace(b'"1.0.0"', version.encode())
+    assert "`version`" in rejection(write(content))
+    assert "`version`" in rejection(write(dump(f'"version": {version}')))
+
+
+@pytest.mark.parametrize(
+    "version", ["1.0.0", "1.10.0", "1.0.0-rc.1", "1.0.0+b.01", "1.99999999999999999999.0-a-.-"]
+)
+def test_version(write: Callable[[bytes], Path], version: str) -> None:
+    """Minor, patch, pre-release and build do not matter."""
+    read_document, _ = read(write(dump(f'"version": "{version}"')))
+    assert read_document.header.version == version
+
+
+@pytest.mark.parametrize("version", ["0.9.0", "2.0.0", "11.0.0", "99999999999999999999.0.0"])
+def test_other_major(write: Callable[[bytes], Path], version: str) -> None:
+    """Another major is not read, unless it is the one supported."""
+    path = write(dump(f'"version": "{version}"'))
+    assert f"'{version}' is not 1.x" in rejection(path)
+    assert Document(path, int(version.partition(".")[0])).rejection is None
+    assert Document(write(dump()), 2).rejection is not None
+
+
+TIMES = {
+    "946684800000": True,
+    "4102444799999": True,
+    '"1741500000000"': True,
+    '"00000000000000000000001741500000000"': True,
+    "946684799999": False,
+    "4102444800000": False,
+    "1741500000000.0": False,
+    "1.7415e12": False,
+    "-1741500000000": False,
+    "1741500000": False,
+    '"+1741500000000"': False,
+    '" 1741500000000"': False,
+    '"1741500000000\\n"': False,
+    '"١٧٤١٥٠٠٠٠٠٠٠٠"': False,
+    '"²741500000000"': False,
+    '"2025-03-09T06:00:00Z"': False,
+    "null": False,
+    "true": False,
+    '""': False,
+    f'"{"0" * 10_000}"': False,
+    "9" * 10_000: False,
+    "[1741500000000]": False,
+    r'"\u0000"': False,
+}
+
+
+@pytest.mark.parametrize(("time", "readable"), TIMES.items())
+def test_window(write: Callable[[bytes], Path], time: str, readable: bool) -> None:
+    """The window is two readable times in order."""
+    for start, end in ((time, "4102444799999"), ("946684800000", time)):
+        path = write(dump(f'"start_time": {start}, "end_time": {end}'))
+        if readable and start != end:
+            assert Document(path).rejection is None
+        else:
+            assert "`start_time`" in rejection(path) or "`end_time`" in rejection(path)
+    assert "no readable window" in rejection(write(dump(f'"end_time": {MIDNIGHT - 1}')))
+    assert "no readable window" in rejection(write(dump(f'"end_time": {MIDNIGHT}')))
+
+
+# ------------------------------------------------------------------------------------- what is large
+
+
+def test_deep_nesting(write: Callable[[bytes], Path]) -> None:
+    """However deep the values and the stack: all is read, or rejected in words."""
+    read_depths, rejected_depths = [], []
+
+    def attempt(depth: int) -> None:
+        read_document = Document(path)
+        try:
+            if read_document.rejection is not None:
+                raise RejectedError(read_document.rejection)
+            rows = sum(len(rows) for _, rows in read_document.batches())
+        except RejectedError as error:
+            assert "nested deeper" in str(error)
+            rejected_depths.append(depth)
+        else:
+            assert rows == 3
+            read_depths.append(depth)
+
+    for depth in (100, *range(700, 1000, 20), *range(900, 1000, 2), 12_000, 100_000, 1_000_000):
+        for opening, closing in (("[", "]"), ('{"id":', "}")):
+            nested = opening * depth + "1" + closing * depth
+            damage = r', "\ud800": 1'
+            for more in ("", damage):
+                record = f'{{"custom_metadata": {nested}, "more": {nested}{more}}}'
+                path = write(
+                    dump(f'"unique_visitors": {{"1": {record}, "2": {nested}}}, "c": [{nested}]')
+                )
+                attempt(depth)
+    assert 100 in read_depths and {12_000, 100_000, 1_000_000} <= set(rejected_depths)
+    assert "nested deeper" in rejection(write(dump(f'"x": {"[" * 100_000}')))
+
+
+def test_many_unknown_names(write: Callable[[bytes], Path]) -> None:
+    """100,000 unknown names in one record, over the records, and at the top."""
+    count = 100_000
+    one = ", ".join(f'"n{i}": {i}' for i in range(count))
+    each = ", ".join(f'{{"id": "{i}", "n{i}": {i}}}' for i in range(count))
+    _, tables = read(write(dump(f'"users": {{"1": {{{one}}}, "2": {{"id": "2", "n7": 8}}}}')))
+    first, second = tables["users"].column("_extra").to_pylist()
+    assert json.loads(first) == {f"n{i}": i for i in range(count)} and second == '{"n7":8}'
+    _, tables = read(write(dump(f'"unique_visitor_session_actions": [{each}]')))
+    rows = tables["unique_visitor_session_actions"].select(["id", "_extra"]).to_pylist()
+    assert rows == [{"id": f"{i}", "_extra": f'{{"n{i}":{i}}}'} for i in range(count)]
+    read_document, _ = read(write(dump(one)))
+    assert len(json_members(read_document.header.extra)) == count
+    batches = 0
+    some = ", ".join(f'"n{i}": [{i}]' for i in range(count))
+    for _, rows in Document(write(dump(some))).batches():
+        batches += 1
+        assert len(rows) > 1000
+    assert 0 < batches < 10
+
+
+def test_equal_keys_far_apart(write: Callable[[bytes], Path]) -> None:
+    """The last of equal keys holds, also where they lie in different chunks."""
+    entries = ", ".join(f'"{i % 60_000}": {{"id": "{i}"}}' for i in range(100_000))
+    path = write(dump(f'"users": {{{entries}}}, "c": {{{entries}}}'))
+    with chunks_of(1 << 10, 1 << 20, 1 << 10, 8):
+        with pytest.raises(EqualKeysError):
+            list(Document(path).batches())
+        _, tables = read(path)
+    ids = [f"{i + 60_000 if i < 40_000 else i}" for i in range(60_000)]
+    assert tables["users"].column("id").to_pylist() == ids
+    assert tables["other_entries"].column("_key").to_pylist() == [f"{i}" for i in range(60_000)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "1",
+        '"},{"',
+        '{"id": 1, "orders": [' + ", ".join(['{"id": {"a": 1}}'] * 50) + "]}",
+        '[{"a": [{}, {}]}, {}]',
+    ],
+)
+def test_chunks_stay_small(write: Callable[[bytes], Path], entry: str) -> None:
+    """Entries that are hard to tell apart do not make chunks grow."""
+    count = (4 << 20) // len(entry)
+    path = write(dump(f'"unique_visitor_session_actions": [{", ".join([entry] * count)}]'))
+    with chunks_of(1 << 10, 256 << 10, 64 << 10, 8):
+        largest = total = 0
+        for _, rows in Document(path).batches():
+            largest, total = max(largest, len(rows)), total + len(rows)
+    assert total == count and largest * len(entry) < 512 << 10
+
+
+def test_large_string(write: Callable[[bytes], Path]) -> None:
+    """A text of 200 MB is one value, and held but a few times."""
+    size = 200 << 20
+    before = peak_memory()
+    text = b'"title": "' + b"},{" * (size // 3) + b'"'
+    path = write(dump(b'"users": {"1": {"id": "1", ' + text + b'}, "2": {"id": "2"}}'))
+    del text
+    found = {}
+    for _, rows in Document(path).batches():
+        for row in rows.select(["id", "title"]).to_pylist():
+            found[row["id"]] = len(row["title"] or "")
+    assert found == {"1": size // 3 * 3, "2": 0}
+    assert peak_memory() - before < 12 * size
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10
+
+
+def test_entry_too_large(write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no Arrow column can hold is rejected."""
+    monkeypatch.setattr(document, "MAX_ENTRY_BYTES", 1000)
+    path = write(dump(f'"users": {{"1": {{"title": "{"x" * 1000}"}}}}'))
+    assert "larger than 2 GB" in rejection(path)
+
+
+# ---------------------------------------------------------------------------------- small questions
+
+
+def test_quick_way_is_taken(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain collection is read carefully once only."""
+    careful = []
+    read_carefully = records._read_carefully
+
+    def count(*arguments: Any) -> Any:
+        careful.append(arguments)
+        return read_carefully(*arguments)
+
+    monkeypatch.setattr(records, "_read_carefully", count)
+    entries = ", ".join(f'{{"id": "{i}", "timestamp": {i + 1}, "x": "é"}}' for i in range(10_000))
+    path = write(dump(f'"unique_visitor_session_actions": [{entries}]'))
+    with chunks_of(1 << 10, 64 << 10, 64 << 10, 8):
+        _, tables = read(path)
+    assert len(tables["unique_visitor_session_actions"]) == 10_000 and len(careful) == 1
+
+
+def test_known_collections_absent_null_and_empty(write: Callable[[bytes], Path]) -> None:
+    """None where a collection is absent or null, else how many entries it has."""
+    read_document, _ = read(
+        write(dump('"users": null, "unique_visitors": {}, "e": [ ], "n": null'))
+    )
+    counts = read_document.header.counts
+    assert counts["users"] is counts["unique_visitor_sessions"] is None
+    assert counts["unique_visitors"] == counts["other_entries"] == counts["rejected_records"] == 0
+    assert read_document.header.extra == '{"e":[ ],"n":null}'
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("7", "the entry is not an object"),
+        ("null", "the entry is not an object"),
+        ('[{"id": "1"}]', "the entry is not an object"),
+        (r'{"title": "a\u0000"}', "`title` holds a NUL character"),
+        (r'{"id": "\ud800"}', "`id` holds half a surrogate pair"),
+    ],
+)
+def test_rejected_records(write: Callable[[bytes], Path], entry: str, reason: str) -> None:
+    """What is no record is kept with a reason, and stands in nobody's way."""
+    _, tables = read(write(dump(f'"users": {{"a": {{}}, "b": {entry}, "c": {{"id": "c"}}}}')))
+    assert tables["users"].column("_position").to_pylist() == [0, 2]
+    (row,) = tables["rejected_records"].to_pylist()
+    del row["_delivery_id"]
+    assert row == {
+        "_position": 1,
+        "_key": "b",
+        "collection": "users",
+        "record": entry,
+        "reason": reason,
+    }

@@ -1,0 +1,632 @@
+"""DuckDB and PostgreSQL: the same dumps land alike, and every mart comes out equal, row for row."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+import pytest
+from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marts import (
+    PROJECT,
+    RAW_SCHEMA,
+    Compiled,
+    Database,
+    Load,
+    environment,
+    land,
+    read_manifest,
+    seed_rows,
+)
+from oracle import AFTER_LAST_TIME, FIRST_TIME, Delivery, from_metadata, seconds, timestamp
+from psycopg2.extras import execute_values
+from rep_ai import load
+from rep_ai.destinations import of_target
+
+ENGINES = ("dev", "postgres")
+TIMEZONE = "America/Chicago"
+VARIABLES = json.dumps({"rep_ai_timezone": TIMEZONE})
+# the profiles of conftest.py: some for each thousand of the cheap examples
+EXAMPLES = settings.default.max_examples if settings.default else 100
+
+Table = tuple[list[str], "Counter[str]"]
+
+
+# ---------------------------------------------------------------------------------------- engines
+
+
+def variables_of(target: str, folder: Path, server: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables that lead to an engine, and keep what it writes in a folder."""
+    place = folder / target
+    place.mkdir(exist_ok=True)
+    return {**environment(place), **server, "REP_AI_TARGET": target}
+
+
+def together(
+    commands: Mapping[str, Sequence[str]], environments: Mapping[str, dict[str, str]]
+) -> dict[str, tuple[int, str]]:
+    """Run a command for each engine at the same time: exit codes and what was said."""
+    processes = {
+        target: subprocess.Popen(
+            [sys.executable, "-c", *command],
+            env=environments[target],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for target, command in commands.items()
+    }
+    outputs = {target: process.communicate()[0] for target, process in processes.items()}
+    return {target: (process.returncode, outputs[target]) for target, process in processes.items()}
+
+
+def manifest(variables: Mapping[str, str]) -> Compiled:
+    """What dbt has compiled last."""
+    return read_manifest(Path(variables["DBT_TARGET_PATH"]) / "manifest.json")
+
+
+def dbt(*arguments: str, target: str) -> list[str]:
+    """A dbt command on the project."""
+    command = ["from dbt.cli.main import cli; cli()", "--quiet", *arguments, "--target", target]
+    return [*command, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+
+
+def rep_ai(*arguments: str) -> list[str]:
+    """A command of rep-ai."""
+    return ["from rep_ai.cli import main; main()", *arguments]
+
+
+@pytest.fixture(scope="module")
+def environments(
+    postgres: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, str]]:
+    """The environment variables of each engine; its database is still empty."""
+    folder = tmp_path_factory.mktemp("engines")
+    return {target: variables_of(target, folder, postgres) for target in ENGINES}
+
+
+def fetch(connection: Any, relation: str, without: Sequence[str] = ()) -> Table:
+    """The columns of a table in their order, and its rows as text in which types show."""
+    cursor = connection.cursor()
+    cursor.execute(f"select * from {relation}")
+    names = [column[0] for column in cursor.description]
+    kept = [place for place, name in enumerate(names) if name not in without]
+    rows = Counter(
+        ", ".join(f"{names[place]}={spelled(row[place])}" for place in kept)
+        for row in cursor.fetchall()
+    )
+    return [names[place] for place in kept], rows
+
+
+def spelled(value: Any) -> str:
+    """A value as text; moments in UTC."""
+    return repr(value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value)
+
+
+def differences(tables: Mapping[str, Mapping[str, Table]]) -> str:
+    """What tells the tables of two engines apart; '' where nothing does."""
+    one, other = ENGINES
+    assert tables[one].keys() == tables[other].keys()
+    lines: list[str] = []
+    for name in tables[one]:
+        (columns, rows), (other_columns, other_rows) = tables[one][name], tables[other][name]
+        if columns != other_columns:
+            lines.append(f"{name}: columns {columns} in {one}, {other_columns} in {other}")
+        for engine, surplus in ((one, rows - other_rows), (other, other_rows - rows)):
+            lines += [f"{name}: only in {engine} {row}" for row in sorted(surplus.elements())[:20]]
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------ files in, marts compared
+
+HOSTILE_METADATA: list[Node] = [
+    *METADATA,
+    "{",
+    "{not json}",
+    '{"email": "trailing@comma",}',
+    '{"email": "not@number", "n": NaN}',
+    '{"email": "raw@newline", "n": "\n"}',
+    '{"email": "raw@control", "n": "\\u0000\x01"}',
+    '{"email": "two@texts"} {}',
+    '{"email": "comment@json"} // no',
+    ' \n{"email": "inside@text", "n": "\\ud83d"}\t',
+    '{"email": "deep@text", "n": ' + "[" * 500 + "]" * 500 + "}",
+    "[" * 500,
+    "nan",
+    "\ufeff{}",
+    Obj((("email", "a\ud83d"), ("display_name", "sound"))),
+    Obj((("email", "\ude00\ud83d"), ("display_name", "\U0001f600"))),
+    Obj((("email", "\0"), ("email", "the last one"), ("displayName", "\0"))),
+    Obj((("email", "the first one"), ("email", "\0"))),
+    Obj((("email", "\\u0000 \\ud83d \\\\"), ("note", "\0"), ("display_name", "\ufdd0"))),
+    Obj((("email\0", "no"), ("\ud800email", "no"), ("display_name", "\ufdd0\0"))),
+    Obj((("email", "first"), ("email", Num("1")), ("display_name", "x"), ("display_name", None))),
+    Obj((("note", Obj((("email", "inner\0"),))), ("email", "outer"))),
+    Obj((("note", Arr(("\0", "\ud800", Obj((("email", "inner"),))))), ("email", "behind"))),
+    Obj((("email", "x" * 1_000_000), ("note", "\0" * 1000))),
+    Obj((("Email", "no"), ("e\u0301mail", "no"), ("email ", "no"))),
+]
+HOSTILE_IDS = (
+    "B",
+    "a",
+    "A",
+    "b",
+    "_",
+    "-",
+    " a",
+    "a ",
+    "a b",
+    "ab",
+    "ä",
+    "a\u0308",
+    "z",
+    "é",
+    "ß",
+    "ss",
+    "\u0131",
+    "I",
+    "\uffff",
+    "\U0001f600",
+    "1",
+    "10",
+    "2",
+    "02",
+    "1e2",
+    "1.10",
+    "123456789012345678901234567890",
+    "'; --",
+    'q"\\',
+    "%s",
+)
+NOON = int(datetime(2024, 3, 10, 12, tzinfo=UTC).timestamp()) * 1000  # a day of 23 hours
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def number(value: object) -> Num:
+    """A JSON number."""
+    return Num(str(value))
+
+
+def hostile_dump(start: int, version: str, members: Mapping[str, Node], end: int = 0) -> bytes:
+    """A document of a window."""
+    head: dict[str, Node] = {
+        "version": version,
+        "start_time": number(start),
+        "end_time": number(end or start + DAY),
+    }
+    return document_bytes(Obj((*head.items(), *members.items())), STYLES[1])
+
+
+def record(**fields: Node) -> Obj:
+    """A record."""
+    return Obj(tuple(fields.items()))
+
+
+def hostile_dumps() -> Iterator[bytes]:
+    """Documents full of what engines read, compare or sort in ways of their own."""
+    start = NOON - 6 * HOUR
+    times = [number(NOON + n) for n in range(-3, 4)]
+    edges: list[Node] = [
+        number(946_684_800_000),
+        number(4_102_444_799_999),
+        number(NOON - NOON % DAY + 6 * HOUR - 1),
+        number(NOON - NOON % DAY + 6 * HOUR),
+        "000" + str(NOON),
+        "",
+        None,
+        number("1e2"),
+        number("1.10"),
+    ]
+    everyone = list(HOSTILE_IDS)
+    yield hostile_dump(
+        start,
+        "1.99999999999999999999999999.0",
+        {
+            "unique_visitors": Obj(
+                tuple(
+                    (f"v{n}", record(custom_id="" if n % 3 else f"{n:02}", custom_metadata=each))
+                    for n, each in enumerate(HOSTILE_METADATA)
+                )
+            ),
+            "users": Obj(
+                tuple(
+                    (each, record(id=each, title="", email_address=number("1e2"), active=True))
+                    for each in everyone
+                )
+            ),
+            # a cycle of all, at one moment, and a chain that leads into it
+            "unique_visitor_sessions": Obj(
+                (
+                    *(
+                        (
+                            each,
+                            record(
+                                id=each,
+                                session_group=following,
+                                unique_visitor_id=f"v{place % 5}",
+                                referrer="" if place % 2 else number("1.10"),
+                                start_time=times[place // 8],
+                                end_time=number(NOON + place * 1001),
+                            ),
+                        )
+                        for place, (each, following) in enumerate(
+                            pairwise([*everyone, everyone[0]])
+                        )
+                    ),
+                    *(
+                        (f"chain{n}", record(session_group=f"chain{n + 1}", start_time=times[0]))
+                        for n in range(40)
+                    ),
+                    ("chain40", record(session_group="B", user_agent="x" * 1_000_000)),
+                    ("nul", record(referrer="a\0b")),
+                    ("half", record(referrer="\ud800")),
+                    ("\ud800", record(id="half a key")),
+                )
+            ),
+            "unique_visitor_session_actions": Arr(
+                tuple(
+                    record(
+                        id=each,
+                        action=kind,
+                        session_id=each,
+                        timestamp=edges[place % len(edges)],
+                        page="/\0",
+                        score=number("0.1000"),
+                    )
+                    for place, each in enumerate(everyone)
+                    for kind in ("PAGE_VIEW" if place % 2 else "page_view",)
+                )
+            ),
+            "unique_visitor_session_interactions": Arr(
+                tuple(
+                    record(
+                        id=f"{each} {n}",
+                        interaction="TAKEOVER",
+                        session_id=each,
+                        user_id=each,
+                        start_time=times[n],
+                        end_time=edges[n] if place % 3 else times[-1],
+                        accept=n != 6,
+                        accept_time=number(NOON + place * n * 7),
+                    )
+                    for place, each in enumerate(everyone)
+                    for n in range(7)
+                )
+            ),
+            "page_scores": Arr((record(id="1", text="\0"), number("1e2"))),
+        },
+    )
+    # the same window, with less of a version
+    yield hostile_dump(start, "1.99999999999999999999999998.99", {})
+    yield hostile_dump(start, "1.99999999999999999999999999.0-rc.1", {})
+    # one by text, and an overlap; the next night is missing
+    for version in ("1.0.0-a", "1.0.0-B", "1.0.0-a.b", "1.0.0-1", "1.0.0--"):
+        title = record(id="a", title=version, unknown=version)
+        yield hostile_dump(start + 3 * DAY, version, {"users": Obj((("a", title),))})
+    yield hostile_dump(start + 3 * DAY + HOUR, "1.0.0", {"users": None}, end=start + 4 * DAY)
+    yield b'{"version": "2.0.0"}'
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What each engine made of the same files."""
+
+    landed: dict[str, dict[str, Table]]
+    built: dict[str, dict[str, Table]]
+
+
+@pytest.fixture(scope="module")
+def bucket(
+    environments: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Bucket:
+    """Sample dumps, a re-delivered day among them, and hostile ones, taken the user's way."""
+    folder = tmp_path_factory.mktemp("bucket")
+    sample = rep_ai("sample", str(folder), "--days", "4", "--sessions-per-day", "60")
+    assert together({"dev": sample}, environments)["dev"][0] == 0
+    for place, content in enumerate(hostile_dumps()):
+        (folder / f"hostile_{place}.json").write_bytes(content)
+    run = rep_ai("run", str(folder), "--vars", VARIABLES)
+    for code, said in together(dict.fromkeys(ENGINES, run), environments).values():
+        # some files are rejected
+        assert code == 3, said
+    landed: dict[str, dict[str, Table]] = {}
+    built: dict[str, dict[str, Table]] = {}
+    for target in ENGINES:
+        project = manifest(environments[target])
+        with connected(environments[target]) as connection:
+            landed[target] = {
+                name: fetch(connection, f"{RAW_SCHEMA}.{name}", ["_dlt_load_id"])
+                for name in load.TABLES
+            }
+            built[target] = {m.name: fetch(connection, m.relation) for m in project.marts}
+    return Bucket(landed, built)
+
+
+def connected(variables: Mapping[str, str]) -> closing[Any]:
+    """A connection to the engine that environment variables lead to."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return closing(of_target(variables["REP_AI_TARGET"]).connect())
+
+
+def test_raw_tables_are_equal(bucket: Bucket) -> None:
+    """Empty texts, long ones, odd characters and digits land alike."""
+    assert differences(bucket.landed) == ""
+    for name, (_, rows) in bucket.landed["postgres"].items():
+        assert rows, name
+    sessions = "\n".join(bucket.landed["postgres"]["unique_visitor_sessions"][1])
+    for text in (
+        "referrer=''",
+        "referrer=None",
+        "referrer='1.10'",
+        "id='123456789012345678901234567890'",
+        f"user_agent='{'x' * 1_000_000}'",
+    ):
+        assert text in sessions
+
+
+def test_marts_are_equal(bucket: Bucket) -> None:
+    """Every mart of the manifest, with every column in its place."""
+    assert differences(bucket.built) == ""
+    for name, (_, rows) in bucket.built["postgres"].items():
+        assert rows, name
+
+
+# ------------------------------------------------------------------- drawn histories, many a second
+
+
+@dataclass(frozen=True)
+class Sql:
+    """What dbt makes of the project for one engine."""
+
+    project: Compiled
+    macros: dict[str, str]
+
+
+MACROS = {
+    "functions": "rep_ai_create_functions()",
+    "json_text": "rep_ai_json_text('cases.value', 'email')",
+    "timestamp": "rep_ai_epoch_ms_to_timestamp('cases.value')",
+    "difference": (
+        "rep_ai_milliseconds_between("
+        "rep_ai_epoch_ms_to_timestamp('0'), rep_ai_epoch_ms_to_timestamp('cases.value'))"
+    ),
+    "seconds": "rep_ai_seconds('cases.value')",
+    "date": "rep_ai_local_date(rep_ai_epoch_ms_to_timestamp('cases.value'))",
+    "code_point": "rep_ai_by_code_point('cases.value')",
+    "first": "rep_ai_first_known('cases.value', 'cases.position')",
+    "last": "rep_ai_last_known('cases.value', 'cases.position')",
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(
+    environments: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[dict[str, Sql], Any]]:
+    """The project's SQL for each engine, and a connection to an empty PostgreSQL database."""
+    with connected(environments["postgres"]) as connection:
+        connection.cursor().execute("create database drawn")
+    folder = tmp_path_factory.mktemp("compiled")
+    server = {name: value for name, value in environments["postgres"].items() if name[:2] == "PG"}
+    own = {
+        target: variables_of(target, folder, {**server, "PGDATABASE": "drawn"})
+        for target in ENGINES
+    }
+    options = ["--vars", VARIABLES]
+    models = {t: dbt("compile", *options, "--select", "resource_type:model", target=t) for t in own}
+    for code, said in together(models, own).values():
+        assert code == 0, said
+    projects = {target: manifest(own[target]) for target in own}
+    calls = "\n---\n".join(f"{{{{ {call} }}}}" for call in MACROS.values())
+    options += ["--output", "json", "--inline", calls]
+    macros = together({t: dbt("compile", *options, target=t) for t in own}, own)
+    sql = {}
+    for target, (code, said) in macros.items():
+        assert code == 0, said
+        texts = json.loads(said)["compiled"].split("\n---\n")
+        sql[target] = Sql(projects[target], dict(zip(MACROS, texts, strict=True)))
+    with connected(own["postgres"]) as connection:
+        connection.autocommit = False
+        yield sql, connection
+
+
+def spelled_rows(rows: list[dict[str, Any]]) -> Counter[str]:
+    """Rows as text in which types show."""
+    return Counter(
+        ", ".join(f"{name}={spelled(value)}" for name, value in row.items()) for row in rows
+    )
+
+
+class PostgresDatabase:
+    """What marts.Database is, on PostgreSQL: nothing stays behind a build."""
+
+    def __init__(self, sql: Sql, connection: Any) -> None:
+        """Make what does not change: schemas, seeds and what macros need."""
+        self._project = sql.project
+        self._connection = connection
+        with connection, connection.cursor() as cursor:
+            schemas = {m.relation.split(".")[1] for m in sql.project.models}
+            for schema in sorted(schemas | {f'"{RAW_SCHEMA}"'}):
+                cursor.execute(f"create schema {schema}")
+            cursor.execute(sql.macros["functions"])
+            for name, relation in sql.project.seeds.items():
+                rows = pa.Table.from_pylist(seed_rows(name))
+                self._create(cursor, relation, rows)
+
+    def _create(self, cursor: Any, relation: str, rows: pa.Table) -> None:
+        columns = [f'"{field.name}" {POSTGRES_TYPES[field.type]}' for field in rows.schema]
+        cursor.execute(f"create table {relation} ({', '.join(columns)})")
+        values = [tuple(row.values()) for row in rows.to_pylist()]
+        execute_values(cursor, f"insert into {relation} values %s", values)
+
+    def build(self, raw: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
+        """Build all models on some raw tables and read the marts."""
+        with self._connection.cursor() as cursor:
+            try:
+                for name, rows in raw.items():
+                    self._create(cursor, f"{RAW_SCHEMA}.{name}", rows)
+                for model in self._project.models:
+                    cursor.execute(f"create {model.kind} {model.relation} as {model.sql}")
+                return {m.name: list(self._rows(cursor, m.relation)) for m in self._project.marts}
+            finally:
+                self._connection.rollback()
+
+    def _rows(self, cursor: Any, relation: str) -> Iterator[dict[str, Any]]:
+        cursor.execute(f"select * from {relation}")
+        names = [column[0] for column in cursor.description]
+        for values in cursor.fetchall():
+            yield dict(zip(names, values, strict=True))
+
+
+POSTGRES_TYPES = {
+    pa.string(): "text",
+    pa.int64(): "bigint",
+    pa.timestamp("us", "UTC"): "timestamptz",
+}
+
+
+@pytest.fixture(scope="module")
+def databases(compiled: tuple[dict[str, Sql], Any]) -> Iterator[tuple[Database, PostgresDatabase]]:
+    """Both engines, ready to build on raw tables."""
+    sql, connection = compiled
+    with Database(sql["dev"].project) as database:
+        yield database, PostgresDatabase(sql["postgres"], connection)
+
+
+@settings(max_examples=EXAMPLES // 2)
+@given(buckets=st.lists(histories(), min_size=1, max_size=2))
+def test_drawn_histories_are_equal(
+    databases: tuple[Database, PostgresDatabase], buckets: list[list[Delivery]]
+) -> None:
+    """Histories that look for trouble, one or two in a bucket."""
+    with TemporaryDirectory() as folder:
+        raw = land([Load(deliveries) for deliveries in buckets], Path(folder))
+    built, other = (database.build(raw) for database in databases)
+    assert built.keys() == other.keys()
+    for name in built:
+        assert spelled_rows(built[name]) == spelled_rows(other[name]), name
+
+
+# ----------------------------------------------------------------------------------------- macros
+
+
+@pytest.fixture(scope="module")
+def evaluate(
+    databases: tuple[Database, PostgresDatabase], compiled: tuple[dict[str, Sql], Any]
+) -> Iterator[Callable[..., list[list[Any]]]]:
+    """Evaluate a macro on some values, on each engine."""
+    sql, connection = compiled
+    with duckdb.connect(":memory:") as other:
+
+        def evaluated(macro: str, kind: str, values: Sequence[Any]) -> list[list[Any]]:
+            rows = list(enumerate(values))
+            query = f"select {{}} from cases {'' if macro in AGGREGATES else 'order by position'}"
+            other.execute(f"create or replace table cases (position bigint, value {kind})")
+            if rows:
+                other.executemany("insert into cases values (?, ?)", rows)
+            results = other.execute(query.format(sql["dev"].macros[macro])).fetchall()
+            with connection.cursor() as cursor:
+                cursor.execute(f"create temporary table cases (position bigint, value {kind})")
+                execute_values(cursor, "insert into cases values %s", rows)
+                cursor.execute(query.format(sql["postgres"].macros[macro]))
+                other_results = cursor.fetchall()
+                connection.rollback()
+            return [[row[0] for row in results], [row[0] for row in other_results]]
+
+        yield evaluated
+
+
+AGGREGATES = ("first", "last")
+# what metadata may be made of where it matters to engines
+PIECES = (
+    *(
+        "\\u0000",
+        "\\ud83d",
+        "\\ude00",
+        "\\uDBFF",
+        "\\uDC00",
+        "\\ud83d\\ude00",
+        "\\u0041",
+        "\\ufdd0",
+    ),
+    *("\\\\", "\\n", '\\"', "\\/", "u0000", "ud83d", "v", "x", "\U0001f600", "\ufdd0", "'", "%s"),
+)
+BROKEN_PIECES = (*PIECES, "\\", '"', "\n", "\x01", "\\v", "{", "}", ",", ":")
+bodies = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+broken_bodies = st.lists(st.sampled_from(BROKEN_PIECES), max_size=4).map("".join)
+member_values = (
+    bodies.map('"{}"'.format)
+    | broken_bodies.map('"{}"'.format)
+    | st.sampled_from(
+        ["1", "-0", "1e400", "true", "null", "{}", "[]", '{"email":"inner"}', '["x", "y"]']
+    )
+    | st.sampled_from(["NaN", "Infinity", "-inf", "01", "[1,]", "nul", "'x'", ""])
+)
+members = st.tuples(
+    st.sampled_from(["email", "note", "\\u0065mail", "Email"]) | bodies, member_values
+)
+metadata_texts = st.builds(
+    "{}{{{}}}{}".format,
+    st.sampled_from(["", "", "", " ", "\n", "\ufeff", "[", "\x01"]),
+    st.lists(members.map(lambda member: f'"{member[0]}":{member[1]}'), max_size=4).map(",".join),
+    st.sampled_from(["", "", "", " ", "\t", ",", "}", "//"]),
+)
+
+
+@given(texts=st.lists(metadata_texts | broken_bodies, max_size=20))
+def test_json_text(evaluate: Callable[..., list[list[Any]]], texts: list[str]) -> None:
+    """What a Python reading finds, whatever the text."""
+    wanted = [from_metadata(text, "email") for text in texts]
+    for found in evaluate("json_text", "text", texts):
+        assert dict(zip(texts, found, strict=True)) == dict(zip(texts, wanted, strict=True))
+
+
+moments = st.integers(FIRST_TIME, AFTER_LAST_TIME - 1) | st.sampled_from(
+    [FIRST_TIME, AFTER_LAST_TIME - 1, NOON, *(NOON - 4 * HOUR - 1 + n for n in range(3))]
+)
+
+
+@given(values=st.lists(moments | st.none(), max_size=50))
+def test_times(evaluate: Callable[..., list[list[Any]]], values: list[int | None]) -> None:
+    """Exact to the millisecond, and of the right day."""
+    zone = ZoneInfo(TIMEZONE)
+
+    def day(value: int) -> date:
+        return datetime.fromtimestamp(value // 1000, zone).date()
+
+    wanted: dict[str, list[Any]] = {
+        "timestamp": [timestamp(value) for value in values],
+        "difference": values,
+        "seconds": [None if value is None else seconds(value) for value in values],
+        "date": [None if value is None else day(value) for value in values],
+    }
+    for macro, expected in wanted.items():
+        for found in evaluate(macro, "bigint", values):
+            assert repr(found) == repr(expected), macro
+
+
+@given(values=st.lists(st.sampled_from(HOSTILE_IDS) | st.none(), max_size=5))
+def test_order(evaluate: Callable[..., list[list[Any]]], values: list[str | None]) -> None:
+    """The first and the last that is known."""
+    known = [value for value in values if value is not None]
+    for found in evaluate("first", "text", values):
+        assert found == [known[0] if known else None]
+    for found in evaluate("last", "text", values):
+        assert found == [known[-1] if known else None]
