@@ -13,7 +13,8 @@
 {%- endmacro %}
 
 {% macro postgres__rep_ai_epoch_ms_to_timestamp(milliseconds) -%}
-    (timestamp '1970-01-01 00:00:00' + {{ milliseconds }} * interval '1 millisecond')
+    {#- floating point, but exact: microseconds up to the year 2255 are whole numbers below 2^53 #}
+    (timestamp '1970-01-01 00:00:00' + ({{ milliseconds }}) * interval '1 millisecond')
 {%- endmacro %}
 
 
@@ -27,6 +28,7 @@
 {%- endmacro %}
 
 {% macro postgres__rep_ai_milliseconds_between(start_at, end_at) -%}
+    {#- the cast rounds: before version 14 seconds are floating point, with digits to spare #}
     cast(extract(epoch from {{ end_at }} - {{ start_at }}) * 1000 as bigint)
 {%- endmacro %}
 
@@ -85,7 +87,7 @@
 
 {#
     The member `key` of a JSON object where it is text that is not empty; NULL for all else: not
-    JSON, no object, no such member, a number, a text that no table can hold. Of equal keys the last.
+    JSON, no object, no such member, a number, text that no table can hold. Of equal keys the last.
 #}
 {% macro rep_ai_json_text(json, key) -%}
     {{ return(adapter.dispatch('rep_ai_json_text', 'rep_ai')(json, key)) }}
@@ -156,7 +158,7 @@
             replace(
                 regexp_replace(
                     regexp_replace(
-                        regexp_replace({{ json }}, '\\([^u])', chr(1) || '\1', 'g'),
+                        replace({{ json }}, '\\', chr(1) || chr(1)),
                         '\\(u[dD][89abAB][0-9a-fA-F]{2})\\(u[dD][c-fC-F][0-9a-fA-F]{2})',
                         chr(1) || '\1' || chr(1) || '\2',
                         'g'
@@ -188,9 +190,9 @@
     {#- before version 16 nothing but an error tells that a text is not JSON #}
     do $do$
     begin
-        -- another run may be about the same
-        perform pg_advisory_xact_lock(hashtext('rep_ai_create_functions'));
-        -- what is selected may lie in other schemas
+        -- another run may be about the same: two would end with `tuple concurrently updated`
+        perform pg_advisory_xact_lock(7370112097);
+        -- dbt has made the schemas of the selected models only
         if to_regnamespace('{{ adapter.quote(target.schema) }}') is null then
             create schema {{ adapter.quote(target.schema) }};
         end if;

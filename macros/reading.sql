@@ -1,6 +1,6 @@
 {# How values of the dump are read (design 4.2). #}
 
-{# Milliseconds since 1970 written as digits alone, 2000 up to 2100 UTC, as a timestamp; else NULL. #}
+{# Milliseconds since 1970 as digits alone, 2000 up to 2100 UTC, as a timestamp; else NULL. #}
 {% macro rep_ai_time(text) -%}
     {%- set milliseconds -%}
         cast(
@@ -13,9 +13,12 @@
                             when length({{ text }}) > 18
                                 then
                                     case
-                                        when translate(
-                                            substring({{ text }}, 1, length({{ text }}) - 18), '0', ''
-                                        ) = ''
+                                        when
+                                            translate(
+                                                substring({{ text }}, 1, length({{ text }}) - 18),
+                                                '0',
+                                                ''
+                                            ) = ''
                                             then substring({{ text }}, length({{ text }}) - 17)
                                     end
                         end
@@ -52,7 +55,9 @@
 
 {# Milliseconds as exact seconds. #}
 {% macro rep_ai_seconds(milliseconds) -%}
-    cast(cast({{ milliseconds }} as decimal(15, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3))
+    cast(
+        cast({{ milliseconds }} as decimal(15, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3)
+    )
 {%- endmacro %}
 
 

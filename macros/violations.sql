@@ -14,5 +14,7 @@
 
 {# What is said of a record, and where it lies in the raw tables. #}
 {% macro rep_ai_at_record(parts) -%}
-    {{ rep_ai_in_delivery(parts) }} || {{ dbt.concat(["', position '", rep_ai_text('record_position')]) }}
+    {{ dbt.concat([
+        rep_ai_in_delivery(parts), "', position '", rep_ai_text('record_position')
+    ]) }}
 {%- endmacro %}

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, urlencode
 
 from rep_ai import project
 
@@ -93,7 +94,7 @@ class Postgres:
         """Take the address from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE."""
         self._address = {
             "host": os.environ.get("PGHOST", "localhost"),
-            "port": int(os.environ.get("PGPORT", "5432")),
+            "port": os.environ.get("PGPORT", "5432"),
             "user": os.environ.get("PGUSER", "postgres"),
             "password": os.environ.get("PGPASSWORD", ""),
             "dbname": os.environ.get("PGDATABASE", "postgres"),
@@ -147,9 +148,17 @@ class Postgres:
         # else a file is read into memory whole, and one without rows fails
         PostgresParquetCopyJob._ingest_per_rowgroup = True
 
-        credentials = PostgresCredentials()
+        address = urlencode(self._address, quote_via=quote)
+
+        class Credentials(PostgresCredentials):
+            """The address as libpq reads it; dlt spells sockets and odd passwords wrong."""
+
+            def to_native_representation(self) -> str:
+                return f"postgresql://?{address}"
+
+        credentials = Credentials()
         credentials.host = self._address["host"]
-        credentials.port = self._address["port"]
+        credentials.port = int(self._address["port"])
         credentials.username = self._address["user"]
         credentials.password = self._address["password"]
         credentials.database = self._address["dbname"]

@@ -284,7 +284,7 @@ class Document:
             if rows.rejected:
                 columns = row_columns(rows.rejected)
                 yield "rejected_records", self._table("rejected_records", columns, position)
-            position += rows.count
+            position += rows.length
         keys.check()
 
     def _unknown(self) -> Iterator[tuple[str, pa.Table]]:

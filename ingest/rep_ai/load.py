@@ -6,8 +6,9 @@ and only the rows of completed packages are ever looked at.
 """
 
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +27,6 @@ from rep_ai.document import (
     EqualKeysError,
     Header,
     RejectedError,
-    read_time,
 )
 from rep_ai.sources import SourceFile
 
@@ -53,18 +53,17 @@ DELIVERIES = pa.schema(
 )
 TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
 
-# dlt reads these when it is imported or run; a user's own setting of them would break a promise
 _DLT_SETTINGS = {
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "EXTRACT__NEXT_ITEM_MODE": "fifo",
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__INTERCEPT_SIGNALS": "false",
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
+    "extract": {"next_item_mode": "fifo"},
+    "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
+# dlt would make another name of any other
+_SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 class LoadError(Exception):
-    """The database refused the load; the message says why."""
+    """The database refused the load; the message says why, on one line."""
 
 
 class State(NamedTuple):
@@ -75,12 +74,16 @@ class State(NamedTuple):
     modified_at: datetime | None
 
 
-class Ledger(NamedTuple):
+@dataclass
+class Ledger:
     """What completed loads have seen."""
 
-    states: dict[State, str]
+    # the status that a state of a file got
+    states: dict[State, str] = field(default_factory=dict)
     # delivery id -> url of the file that was loaded
-    contents: dict[str, str]
+    contents: dict[str, str] = field(default_factory=dict)
+    # each state with the delivery ids it had
+    seen: set[tuple[State, str]] = field(default_factory=set)
 
 
 @dataclass
@@ -111,9 +114,14 @@ class _Verdict(NamedTuple):
     header: Header
     size: int
 
+    @property
+    def state(self) -> State:
+        """The state of the file that this is about."""
+        return _state(self.file)
+
 
 class _RestartError(Exception):
-    """A document proved unreadable halfway: the package starts again without what it yielded."""
+    """A file proved unreadable halfway: the package starts again without what it yielded."""
 
 
 def ingest(
@@ -144,12 +152,17 @@ def ingest(
         DestinationError, LoadError: the database cannot be used.
     """
     started = perf_counter()
+    if not _SCHEMA_NAME.fullmatch(schema):
+        raise LoadError(f"schema {schema!r}: use lower-case letters, digits and single underscores")
     files = sources.find(source_list, patterns)
     ledger = _prepare(destination, schema)
     report = Report(seen=len(files))
     new: list[SourceFile] = []
     for file in files:
-        match ledger.states.get(State(file.url, file.size, file.modified_at)):
+        match ledger.states.get(_state(file)):
+            case _ if file.modified_at is None:
+                # its state does not tell whether it changed
+                new.append(file)
             case None:
                 new.append(file)
             case "rejected" if retry_rejected:
@@ -159,16 +172,23 @@ def ingest(
             case _:
                 report.known += 1
     for package in _packages(new):
-        loader = _Package(package, ledger, supported_major, max_bytes)
+        loader = _Package(package, ledger, supported_major, max_bytes, retry_rejected)
         loader.load(destination, schema)
         for verdict in loader.verdicts:
             _account(report, verdict)
             on_file(verdict.file.url, verdict.status)
             if verdict.status == LOADED:
                 ledger.contents[verdict.delivery_id] = verdict.file.url
+        for verdict in loader.unchanged:
+            report.still_rejected += verdict.status == REJECTED
+            report.known += verdict.status != REJECTED
         report.failed += loader.failed
     report.seconds = perf_counter() - started
     return report
+
+
+def _state(file: SourceFile) -> State:
+    return State(file.url, file.size, file.modified_at)
 
 
 def _account(report: Report, verdict: _Verdict) -> None:
@@ -199,83 +219,104 @@ def _packages(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
 def _prepare(destination: Destination, schema: str) -> Ledger:
     """Clear the rows of loads that never completed, and read what the others have seen."""
     with closing(destination.connect()) as connection:
-        cursor = connection.cursor()
-        cursor.execute(
-            f"select table_name from information_schema.tables where table_schema = '{schema}'"
-        )
-        present = {row[0] for row in cursor.fetchall()}
-        if "deliveries" not in present or "_dlt_loads" not in present:
-            return Ledger({}, {})
-        completed = f"select load_id from {schema}._dlt_loads where status = 0"
-        for table in TABLES.keys() & present:
-            cursor.execute(f"delete from {schema}.{table} where _dlt_load_id not in ({completed})")
-        cursor.execute(
-            "select file_url, file_size, file_modified_at, status, _delivery_id "
-            f"from {schema}.deliveries where _dlt_load_id in ({completed})"
-        )
-        ledger = Ledger({}, {})
-        for url, size, modified_at, status, delivery_id in cursor.fetchall():
-            moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
-            # a retried file has several rows of one state: any success counts
-            state = State(url, size, moment)
-            if ledger.states.get(state, REJECTED) == REJECTED:
-                ledger.states[state] = status
-            if status == LOADED:
-                ledger.contents[delivery_id] = url
+        try:
+            return _read_ledger(connection.cursor(), schema)
+        except Exception as error:
+            raise LoadError(_root_cause(error)) from error
+
+
+def _read_ledger(cursor: Any, schema: str) -> Ledger:
+    ledger = Ledger()
+    cursor.execute(
+        f"select table_name from information_schema.tables where table_schema = '{schema}'"
+    )
+    present = {row[0] for row in cursor.fetchall()}
+    if "deliveries" not in present or "_dlt_loads" not in present:
         return ledger
+    completed = f"select load_id from {schema}._dlt_loads where status = 0"
+    for table in TABLES.keys() & present:
+        cursor.execute(f"delete from {schema}.{table} where _dlt_load_id not in ({completed})")
+    cursor.execute(
+        "select file_url, file_size, file_modified_at, status, _delivery_id "
+        f"from {schema}.deliveries where _dlt_load_id in ({completed})"
+    )
+    for url, size, modified_at, status, delivery_id in cursor.fetchall():
+        moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
+        # a retried file has several rows of one state: any success counts
+        state = State(url, size, moment)
+        if ledger.states.get(state, REJECTED) == REJECTED:
+            ledger.states[state] = status
+        if status == LOADED:
+            ledger.contents[delivery_id] = url
+        ledger.seen.add((state, delivery_id))
+    return ledger
 
 
 class _Package:
     """Some files that are loaded together."""
 
     def __init__(
-        self, files: list[SourceFile], ledger: Ledger, supported_major: int, max_bytes: int
+        self,
+        files: list[SourceFile],
+        ledger: Ledger,
+        supported_major: int,
+        max_bytes: int,
+        retry_rejected: bool = False,
     ) -> None:
         self._files = files
         self._ledger = ledger
         self._supported_major = supported_major
         self._max_bytes = max_bytes
-        # what a try that had to be given up found out, by delivery id
+        self._retry_rejected = retry_rejected
+        # what a try that had to be given up found out, by delivery id or url
         self._careful: set[str] = set()
         self._rejections: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
         self.verdicts: list[_Verdict] = []
+        # files that turned out as the ledger has them
+        self.unchanged: list[_Verdict] = []
         self.failed: list[str] = []
 
     def load(self, destination: Destination, schema: str) -> None:
         """Extract the files and load them as one package."""
-        os.environ.update(_DLT_SETTINGS)
-        import dlt
-        from dlt.common.exceptions import DltException
-
         while True:
-            self.verdicts, self.failed, complete = [], [], False
-            resource = dlt.resource(self._items(), name=PIPELINE, write_disposition="append")
+            self.verdicts, self.unchanged, self.failed = [], [], []
             with TemporaryDirectory(prefix="rep_ai_") as folder:
-                pipeline = dlt.pipeline(
-                    PIPELINE,
-                    pipelines_dir=folder,
-                    destination=destination.dlt_destination(),
-                    dataset_name=schema,
-                )
                 try:
-                    pipeline.extract(resource, loader_file_format="parquet")
-                    pipeline.normalize()
-                    pipeline.load(raise_on_failed_jobs=True)
+                    self._load(_dlt(folder), destination, schema, folder)
                     return
-                except DltException as error:
+                except Exception as error:
+                    if _caused_by(error, KeyboardInterrupt):
+                        raise KeyboardInterrupt from None
                     if not _caused_by(error, _RestartError):
                         raise LoadError(_root_cause(error)) from error
 
-    def _items(self) -> Iterator[Any]:
-        """Yield all rows of the package, table by table marked with its name."""
-        import dlt
+    def _load(self, dlt: Any, destination: Destination, schema: str, folder: str) -> None:
+        pipeline = dlt.pipeline(
+            PIPELINE,
+            pipelines_dir=folder,
+            destination=destination.dlt_destination(),
+            dataset_name=schema,
+        )
+        resource = dlt.resource(self._items(dlt), name=PIPELINE, write_disposition="append")
+        pipeline.extract(resource, loader_file_format="parquet")
+        pipeline.normalize()
+        pipeline.load(raise_on_failed_jobs=True)
 
+    def _items(self, dlt: Any) -> Iterator[Any]:
+        """Yield all rows of the package, table by table marked with its name."""
         for table, schema in TABLES.items():
             yield dlt.mark.with_table_name(schema.empty_table(), table)
         for file in self._files:
+            if file.url in self._changed:
+                self.failed.append(self._changed[file.url])
+                continue
             try:
                 for table, rows in self._read(file):
                     yield dlt.mark.with_table_name(rows, table)
+            except sources.ChangedError as error:
+                self._changed[file.url] = str(error)
+                raise _RestartError from None
             except sources.SourceError as error:
                 self.failed.append(str(error))
         if self.verdicts:
@@ -284,27 +325,36 @@ class _Package:
     def _read(self, file: SourceFile) -> Iterator[tuple[str, pa.Table]]:
         try:
             with sources.decompressed(file, self._max_bytes) as path:
-                yield from self._read_document(file, path)
+                verdict = yield from self._read_document(file, path)
         except sources.BrokenError as error:
-            self.verdicts.append(
-                _Verdict(file, REJECTED, str(error), error.digest, Header(), 0)
-            )
+            verdict = _Verdict(file, REJECTED, str(error), error.digest, Header(), 0)
+        is_retried = verdict.status == REJECTED and self._retry_rejected
+        is_known = (verdict.state, verdict.delivery_id) in self._ledger.seen
+        if is_known and verdict.status != LOADED and not is_retried:
+            self.unchanged.append(verdict)
+        else:
+            self.verdicts.append(verdict)
 
-    def _read_document(self, file: SourceFile, path: Path) -> Iterator[tuple[str, pa.Table]]:
-        document = Document(path, self._supported_major)
-        identity = document.delivery_id
+    def _read_document(
+        self, file: SourceFile, path: Path
+    ) -> Generator[tuple[str, pa.Table], None, _Verdict]:
+        try:
+            document = Document(path, self._supported_major)
+        except OSError as error:
+            raise sources.SourceError(file.url, sources.why(error)) from error
+        identity, size = document.delivery_id, path.stat().st_size
+
+        def verdict(status: str, reason: str | None) -> _Verdict:
+            return _Verdict(file, status, reason, identity, document.header, size)
+
         reason = document.rejection or self._rejections.get(identity)
-        size = path.stat().st_size
         if reason is not None:
-            self.verdicts.append(_Verdict(file, REJECTED, reason, identity, document.header, size))
-            return
+            return verdict(REJECTED, reason)
         first = self._ledger.contents.get(identity) or next(
             (v.file.url for v in self.verdicts if v.delivery_id == identity), None
         )
         if first is not None:
-            reason = f"the same content as {first}"
-            self.verdicts.append(_Verdict(file, DUPLICATE, reason, identity, document.header, size))
-            return
+            return verdict(DUPLICATE, f"the same content as {first}")
         document.careful = identity in self._careful
         try:
             yield from document.batches()
@@ -314,7 +364,24 @@ class _Package:
         except RejectedError as error:
             self._rejections[identity] = str(error)
             raise _RestartError from None
-        self.verdicts.append(_Verdict(file, LOADED, None, identity, document.header, size))
+        return verdict(LOADED, None)
+
+
+def _dlt(folder: str) -> Any:
+    """The library, set up so that no file or variable of the user can break a promise."""
+    # a .dlt in the working directory is not even read
+    os.environ["DLT_PROJECT_DIR"] = folder
+    import dlt
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.providers import CustomLoaderDocProvider
+    from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+    context = Container()[PluggableRunContext]
+    settings = CustomLoaderDocProvider(PIPELINE, lambda: _DLT_SETTINGS)
+    context.providers = ConfigProvidersContainer([settings])
+    context.context.reset_config()
+    return dlt
 
 
 def _rows(verdicts: list[_Verdict]) -> pa.Table:
@@ -353,4 +420,4 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
 def _root_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).strip() or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -138,7 +138,7 @@ class Rows(NamedTuple):
     columns: dict[str, pa.Array]
     rejected: list[Rejected]
     keys: list[str]
-    count: int
+    length: int
 
 
 def read(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
@@ -254,8 +254,8 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
                 name: value_text(values.get(name, b"null"), name) for name in collection.fields
             }
         except UnreadableError as error:
-            key, text = storable(entry.key), entry.text.decode()
-            rejected.append(Rejected(position, key, collection.name, text, str(error)))
+            where = position, storable(entry.key), collection.name
+            rejected.append(Rejected(*where, entry.text.decode(), str(error)))
             continue
         extra = {name: value for name, value in values.items() if name not in record}
         rows["_position"].append(position)

@@ -41,7 +41,16 @@ _URL = re.compile(_SCHEME.pattern + r"[^\s'\"<>]*")
 
 
 class SourceError(Exception):
-    """A source or a file that cannot be had; the message says which and why."""
+    """A source or a file that cannot be had; the message says which and why, on one line."""
+
+    def __init__(self, where: str, why: str) -> None:
+        """Keep names with line breaks on the line."""
+        line = f"{where or repr('')}: {why}"
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
+
+
+class ChangedError(SourceError):
+    """A file that changed while it was read: what it gave does not hold."""
 
 
 class BrokenError(Exception):
@@ -91,11 +100,12 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[Sou
         try:
             found = list(_find(source, patterns))
         except Exception as error:
-            raise SourceError(f"{_public(source)}: {_why(error)}") from error
+            raise SourceError(_public(source), why(error)) from error
         if not found:
             raise SourceError(
-                f"{_public(source)}: no dump file here (looked for {', '.join(patterns)}); "
-                "check the path, or name the files with --pattern"
+                _public(source),
+                f"no dump file here (looked for {', '.join(patterns)}); "
+                "check the path, or name the files with --pattern",
             )
         # names that differ may have one URL
         files.update(((file.url, file.path), file) for file in found)
@@ -103,21 +113,22 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[Sou
 
 
 def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
-    path = re.sub("^(file|local)://", "", source)
+    path = re.sub("^(file|local):(//)?", "", source)
     # a local name may look like a URL
-    if os.path.lexists(source) or not _SCHEME.match(path):
-        yield from _find_locally(source if os.path.lexists(source) else path, patterns)
+    local = source if os.path.lexists(source) else path
+    if os.path.lexists(local) or not _SCHEME.match(local):
+        yield from _find_locally(local, patterns)
         return
     fs, path = fsspec.core.url_to_fs(source)
     # listings may be cached from an earlier look
     fs.invalidate_cache()
-    # a path that exists is meant as it stands, brackets and all
-    if fs.exists(path):
+    try:
+        # a path that exists is meant as it stands, brackets and all
         infos = [fs.info(path)]
-    elif _is_glob(path):
-        infos = list(fs.glob(path, detail=True).values())
-    else:
-        raise FileNotFoundError
+    except FileNotFoundError as error:
+        infos = list(fs.glob(path, detail=True).values()) if _is_glob(path) else []
+        if not infos and (error.__cause__ or not _is_glob(path)):
+            raise
     # else a folder that cannot be read would pass for an empty one
     strict = {"on_error": "raise"} if type(fs).find is AbstractFileSystem.find else {}
     for info in infos:
@@ -137,23 +148,28 @@ def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
 
 
 def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
-    path = os.path.abspath(path if os.path.lexists(path) else os.path.expanduser(path))
-    if not os.path.lexists(path) and not _is_glob(path):
+    if not os.path.lexists(path):
+        path = os.path.expanduser(path)  # noqa: PTH111
+    if os.path.lexists(path):
+        matches = [path]
+    elif _is_glob(path):
+        matches = list(iglob(path, recursive=True))  # noqa: PTH207
+    else:
         raise FileNotFoundError
     fs = LocalFileSystem()
-    for found in [path] if os.path.lexists(path) else iglob(path, recursive=True):
-        for name in _walk(found, patterns) if os.path.isdir(found) else [found]:
+    for match in (Path(name).absolute() for name in matches):
+        for found in _walk(match, patterns) if match.is_dir() else [match]:
             size, modified_at = None, None
             # a link that leads nowhere is told when it is read
-            if os.path.exists(name):
-                status = os.stat(name)
+            if found.exists():
+                status = found.stat()
                 if not stat.S_ISREG(status.st_mode):
                     continue
                 size, modified_at = status.st_size, _moment(status.st_mtime)
-            yield SourceFile(_storable(f"file://{name}"), size, modified_at, fs, name)
+            yield SourceFile(_storable(f"file://{found}"), size, modified_at, fs, str(found))
 
 
-def _walk(folder: str, patterns: Sequence[str]) -> Iterator[str]:
+def _walk(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
     """The files below a folder; links to folders are followed, but no folder is seen twice."""
 
     def refuse(error: OSError) -> None:
@@ -161,13 +177,14 @@ def _walk(folder: str, patterns: Sequence[str]) -> Iterator[str]:
 
     seen = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        status = os.stat(parent)
+        status = Path(parent).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(parent, name)), name))
-        yield from (os.path.join(parent, name) for name in names if _matches(name, patterns))
+        # links last
+        folders.sort(key=lambda name: (Path(parent, name).is_symlink(), name))
+        yield from (Path(parent, name) for name in names if _matches(name, patterns))
 
 
 def _is_glob(path: str) -> bool:
@@ -228,13 +245,15 @@ def _moment(value: Any) -> datetime | None:
     return None
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
+    """The error in words, without credentials, on one line."""
     if isinstance(error, ImportError):
         return f"{error}; install it beside rep-ai"
     if isinstance(error, FileNotFoundError):
-        return "no such file or folder"
-    why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return " ".join(_public(why).split())
+        # some stores say so whatever went wrong
+        return why(error.__cause__) if error.__cause__ else "no such file or folder"
+    said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return " ".join(_public(said).split())
 
 
 @contextmanager
@@ -246,7 +265,8 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
 
     Raises:
         BrokenError: it cannot be decompressed, or it is larger than `max_bytes` then.
-        SourceError: it cannot be read, or it changed meanwhile.
+        SourceError: it cannot be read.
+        ChangedError: it changed since it was opened.
     """
     with (
         NamedTemporaryFile(prefix="rep_ai_") as fetched,
@@ -269,10 +289,10 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
             error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
             raise
         except Exception as error:
-            raise SourceError(f"{file.url}: {_why(error)}") from error
+            raise SourceError(file.url, why(error)) from error
         yield path
         if file.is_local and _state(raw) != before:
-            raise SourceError(f"{file.url}: it changed while it was read; run again")
+            raise ChangedError(file.url, "it changed while it was read; run again")
 
 
 class _State(NamedTuple):

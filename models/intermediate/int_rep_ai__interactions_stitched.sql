@@ -93,7 +93,8 @@ final as (
         {{ rep_ai_seconds_between('judged.started_at', 'judged.ended_at') }} as duration_seconds,
         case
             when judged.acceptance = 'accepted'
-                then {{ rep_ai_seconds_between('judged.acceptance_started_at', 'judged.accept_at') }}
+                then
+                    {{ rep_ai_seconds_between('judged.acceptance_started_at', 'judged.accept_at') }}
         end as seconds_to_accept,
         known_types.type is not null as is_known_type,
         judged.crossed_midnight,

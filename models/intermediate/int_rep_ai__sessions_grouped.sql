@@ -56,7 +56,8 @@ walks as (
     from walks
     inner join links on walks.reached_id = links.session_id
     where
-        {{ rep_ai_by_code_point('walks.reached_id') }} > {{ rep_ai_by_code_point('walks.first_id') }}
+        {{ rep_ai_by_code_point('walks.reached_id') }}
+        > {{ rep_ai_by_code_point('walks.first_id') }}
         and walks.step_count <= links.link_count
 
 ),

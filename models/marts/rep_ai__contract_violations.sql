@@ -1,6 +1,6 @@
 {#-
-    One CTE per rule, named as the rule: (entity, record_id, window_number, detail). Rules about what
-    a document says look at all its records, rules about what it means at those that hold.
+    One CTE per rule, named as the rule: (entity, record_id, window_number, detail). Rules about
+    what a document says look at all its records, rules about what it means at those that hold.
 -#}
 
 {%- set rules = {
@@ -25,7 +25,7 @@
     'field_missing': 'warn',
 } -%}
 
-{#- collection -> staging model, id, count in the delivery, column that carries each vendor field -#}
+{#- collection -> staging model, id, count in the delivery, column for each vendor field -#}
 {%- set collections = {
     'users': ['users', 'user_id', 'user_count', {
         'id': 'raw_id',
@@ -186,8 +186,9 @@ duplicate_id as (
         entity,
         record_id,
         window_number,
-        {{ rep_ai_in_delivery([rep_ai_text('count(*)'), "' records of other content, the last one holds'"]) }}
-            as detail
+        {{ rep_ai_in_delivery([
+            rep_ai_text('count(*)'), "' records of other content, the last one holds'"
+        ]) }} as detail
     from contents
     group by entity, record_id, window_number, delivery_id
     having count(distinct content) > 1
@@ -241,6 +242,12 @@ end_before_start as (
     ('unknown_visitor', 'stitched_sessions', 'session_id', 'visitor_id', 'visitors'),
     ('unknown_user', 'stitched_interactions', 'interaction_id', 'user_id', 'users'),
 ] -%}
+held_{{ held }} as (
+
+    select distinct {{ reference }} from {{ held }}
+
+),
+
 {{ rule }} as (
 
     select
@@ -249,9 +256,8 @@ end_before_start as (
         {{ model }}.last_window_number as window_number,
         {{ dbt.concat(["'no dump holds " ~ reference ~ " '", model ~ '.' ~ reference]) }} as detail
     from {{ model }}
-    left join (select distinct {{ reference }} from {{ held }}) as held
-        on {{ model }}.{{ reference }} = held.{{ reference }}
-    where {{ model }}.{{ reference }} is not null and held.{{ reference }} is null
+    left join held_{{ held }} on {{ model }}.{{ reference }} = held_{{ held }}.{{ reference }}
+    where {{ model }}.{{ reference }} is not null and held_{{ held }}.{{ reference }} is null
 
 ),
 
@@ -361,7 +367,8 @@ accepted_before_start as (
         interaction_id as record_id,
         last_window_number as window_number,
         {{ dbt.concat([
-            "'accepted at '", rep_ai_text('accepted_at'), "', starts at '", rep_ai_text('acceptance_started_at')
+            "'accepted at '", rep_ai_text('accepted_at'),
+            "', starts at '", rep_ai_text('acceptance_started_at'),
         ]) }} as detail
     from stitched_interactions
     where accepted_at < acceptance_started_at

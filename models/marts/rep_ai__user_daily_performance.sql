@@ -54,19 +54,8 @@ percentiles as (
     select
         user_id,
         activity_date,
-        {% for name, tenths in [('median', 5), ('p90', 9)] -%}
-        max(
-            case
-                when wait_number * 10 <= (wait_count - 1) * {{ tenths }}
-                    and (wait_number + 1) * 10 > (wait_count - 1) * {{ tenths }}
-                    then
-                        seconds_to_accept
-                        + (coalesce(next_seconds_to_accept, seconds_to_accept) - seconds_to_accept)
-                        * ((wait_count - 1) * {{ tenths }} - wait_number * 10)
-                        * cast(0.1 as decimal(2, 1))
-            end
-        ) as {{ name }}_seconds_to_accept{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ rep_ai_percentile(5) }} as median_seconds_to_accept,
+        {{ rep_ai_percentile(9) }} as p90_seconds_to_accept
     from waits
     group by user_id, activity_date
 

@@ -654,7 +654,7 @@ def label_histories(draw: st.DrawFn) -> list[Delivery]:
     sessions: list[list[tuple[str, Node]]] = [[], []]
     for place, own in enumerate(ids):
         # mostly one long way: next to next, or back and forth
-        near = ids[sample(draw, (1, 1, 1, -1, 2)) + place - count]
+        near = ids[(place + sample(draw, (1, 1, 1, -1, 2))) % count]
         label = sample(draw, [*[near] * 3, sample(draw, labels)])
         began = sample(draw, (Num(str(start)), Num(str(start + 1)), None))
         members: Members = (("session_group", label), ("start_time", began))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai import load
 from rep_ai.destinations import DuckDB
@@ -44,7 +45,7 @@ MISSING_FIELD = "rule field_missing, entity unique_visitor_session_actions, reco
 MISSING_ID = "rule missing_id, entity unique_visitor_session_actions: 1, such as no id and no key"
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}")
-IMPLEMENTATION = re.compile(r"(default|[a-z]+)__rep_ai_")
+IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
 
 Thing = dict[str, Any]
 
@@ -186,9 +187,9 @@ def test_marts_have_an_enforced_contract(project: Project) -> None:
 def test_marts_have_their_grain_tested(project: Project) -> None:
     tested: dict[str, set[str]] = {}
     for test in project.of_kind("test"):
-        metadata = test.get("test_metadata") or {"name": test["name"]}
-        column = f" {test['column_name']}" if test.get("column_name") else ""
-        tested.setdefault(test.get("attached_node"), set()).add(metadata["name"] + column)
+        if test.get("attached_node"):
+            name = f"{test['test_metadata']['name']} {test['column_name'] or ''}".strip()
+            tested.setdefault(test["attached_node"], set()).add(name)
     for mart in project.marts():
         tests = tested[mart["unique_id"]]
         unique = {name.removeprefix("unique ") for name in tests if name.startswith("unique ")}

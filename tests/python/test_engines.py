@@ -19,9 +19,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 import pytest
-from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg2.extras import execute_values
+
+from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
 from marts import (
     PROJECT,
     RAW_SCHEMA,
@@ -34,9 +36,8 @@ from marts import (
     seed_rows,
 )
 from oracle import AFTER_LAST_TIME, FIRST_TIME, Delivery, from_metadata, seconds, timestamp
-from psycopg2.extras import execute_values
 from rep_ai import load
-from rep_ai.destinations import of_target
+from rep_ai.destinations import Destination, DestinationError, of_target
 
 ENGINES = ("dev", "postgres")
 TIMEZONE = "America/Chicago"
@@ -387,6 +388,55 @@ def test_marts_are_equal(bucket: Bucket) -> None:
     assert differences(bucket.built) == ""
     for name, (_, rows) in bucket.built["postgres"].items():
         assert rows, name
+
+
+@pytest.fixture
+def landing(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Destination:
+    """An empty PostgreSQL database."""
+    for name, value in postgres.items():
+        monkeypatch.setenv(name, value)
+    with closing(of_target("postgres").connect()) as connection:
+        connection.cursor().execute("drop database if exists landing")
+        connection.cursor().execute("create database landing")
+    monkeypatch.setenv("PGDATABASE", "landing")
+    return of_target("postgres")
+
+
+def test_postgres_has_one_run_at_a_time(landing: Destination) -> None:
+    """A second run says who holds the database; the lock ends with its holder."""
+    with (
+        landing.lock(),
+        pytest.raises(DestinationError, match=r"another run .* rep-ai \d+ on .*wait until"),
+        of_target("postgres").lock(),
+    ):
+        pass
+    with of_target("postgres").lock():
+        pass
+
+
+def test_postgres_forgets_loads_that_never_completed(landing: Destination, tmp_path: Path) -> None:
+    """Their rows go, and their files land again."""
+    (tmp_path / "1.json").write_bytes(next(hostile_dumps()))
+
+    def run() -> tuple[int, list[tuple[int, int]]]:
+        with landing.lock():
+            loaded = len(load.ingest([str(tmp_path)], landing, schema=RAW_SCHEMA).loaded)
+        with closing(landing.connect()) as connection:
+            cursor = connection.cursor()
+            counts = []
+            for table in load.TABLES:
+                cursor.execute(
+                    f"select count(*), count(distinct _dlt_load_id) from {RAW_SCHEMA}.{table}"
+                )
+                counts.append(cursor.fetchone())
+        return loaded, counts
+
+    loaded, counts = run()
+    assert loaded == 1
+    assert run() == (0, counts)
+    with closing(landing.connect()) as connection:
+        connection.cursor().execute(f"delete from {RAW_SCHEMA}._dlt_loads")
+    assert run() == (1, counts)
 
 
 # ------------------------------------------------------------------- drawn histories, many a second

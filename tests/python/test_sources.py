@@ -1,0 +1,471 @@
+"""Where files are found, and how they come to disk."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import zstandard
+from fsspec.implementations.http import HTTPFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractFileSystem
+
+from rep_ai import sources
+from rep_ai.sources import BrokenError, ChangedError, SourceError, decompressed, find
+
+TEXT = b'{"some": "text"}' * 1000
+
+ODD_NAMES = (
+    'it\'s "quoted".json',
+    "semi;colon.json",
+    "line\nbreak\r.json",
+    "emoji 😀.json",
+    "[brackets].json",
+    "[a-z]*?.json",
+    " spaces  .json",
+    "#fragment.json",
+    "what?.json",
+    "100%25.json",
+    "~tilde.json",
+    "$HOME.json",
+    "-dash.json",
+    "back\\slash.json",
+    "zip::inner.json",
+    "user:password@host.json",
+    "file:x.json",
+)
+
+
+def names(found: list[sources.SourceFile]) -> list[str]:
+    """The last parts of the paths."""
+    return [Path(file.path).name for file in found]
+
+
+def write(path: Path, content: bytes = TEXT) -> Path:
+    """A file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def content(file: sources.SourceFile, max_bytes: int = 1 << 30) -> bytes:
+    """What a file holds once it is decompressed."""
+    with decompressed(file, max_bytes) as path:
+        return path.read_bytes()
+
+
+def failure(source: str) -> str:
+    """Why a source is refused, in one line."""
+    with pytest.raises(SourceError) as caught:
+        find([source])
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------- local files
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    """A folder means the files below it whose names fit a pattern."""
+    for name in ("b.json", "a/c.json.gz", "a/b/d.json.zst", "e.txt", "f.JSON", "g.json.bak"):
+        write(tmp_path / name)
+    (tmp_path / "folder.json").mkdir()
+    write(tmp_path / "folder.json" / "inside.json")
+    found = find([str(tmp_path)])
+    assert [Path(file.path).relative_to(tmp_path).as_posix() for file in found] == [
+        *("a/b/d.json.zst", "a/c.json.gz", "b.json", "folder.json/inside.json")
+    ]
+    assert [file.url for file in found] == sorted(f"file://{file.path}" for file in found)
+    assert names(find([str(tmp_path) + "/"], ["*.txt", "f.*"])) == ["e.txt", "f.JSON"]
+
+
+def test_what_a_file_says(tmp_path: Path) -> None:
+    """Size and modification time as the store has them, the time in UTC without zone."""
+    path = write(tmp_path / "any.name")
+    os.utime(path, ns=(0, 1_741_500_000_123_456_000))
+    (file,) = find([str(path)])
+    assert (file.size, file.modified_at) == (len(TEXT), datetime(2025, 3, 9, 6, 0, 0, 123456))
+    assert file.url == f"file://{path}" and file.is_local
+
+
+def test_relative_and_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a file is named, it comes once, by its whole path."""
+    path = write(tmp_path / "d" / "a.json")
+    monkeypatch.chdir(tmp_path)
+    for same in (
+        *("d/a.json", "./d/a.json", "d", "d/", ".", "*", "**/*.json", "d/[a].json", "d/?.json"),
+        *(f"file://{path}", f"file:{path}", f"local://{path}", str(path), f"file://{tmp_path}/*"),
+    ):
+        (file,) = find([same, str(path)])
+        assert file.url == f"file://{path}", same
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert names(find(["~/d"])) == ["a.json"]
+
+
+def test_globs(tmp_path: Path) -> None:
+    """Files that a glob names count whatever their names; in folders the patterns hold."""
+    for name in ("2026-01/a.json", "2026-01/b.txt", "2026-02/c.json", "2025/d.json", "2026.dump"):
+        write(tmp_path / name)
+    assert names(find([f"{tmp_path}/2026*"])) == ["a.json", "c.json", "2026.dump"]
+    assert names(find([f"{tmp_path}/*/?.*"])) == ["d.json", "a.json", "b.txt", "c.json"]
+    assert "no dump file" in failure(f"{tmp_path}/2027*")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A name that exists is meant as it stands."""
+    path = write(tmp_path / name / name)
+    monkeypatch.chdir(path.parent)
+    for source in (str(path), str(path.parent), str(tmp_path), name, "*", f"file://{path}"):
+        (file,) = find([source])
+        assert file.url == f"file://{path}"
+        assert content(file) == TEXT
+
+
+def test_names_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local path may look like a URL."""
+    path = write(tmp_path / "s3:" / "bucket" / "a.json")
+    monkeypatch.chdir(tmp_path)
+    (file,) = find(["s3://bucket/a.json"])
+    assert file.is_local and Path(file.path).samefile(path)
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """Such a name is escaped, and both of two that look the same then are read."""
+    try:
+        path = Path(os.fsdecode(os.fsencode(tmp_path / "latin") + b"\xe9.json"))
+        write(path, b"1")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    write(tmp_path / r"latin\udce9.json", b"2")
+    found = find([str(tmp_path)])
+    assert {file.url for file in found} == {rf"file://{tmp_path}/latin\udce9.json"}
+    assert sorted(map(content, found)) == [b"1", b"2"]
+    assert content(find([str(path)])[0]) == b"1"
+    path.unlink()
+    assert r"latin\udce9.json: no such file" in failure(str(path))
+
+
+def test_links(tmp_path: Path) -> None:
+    """Links are followed, those to folders too, but never round in circles."""
+    target = write(tmp_path / "elsewhere" / "target.bin")
+    os.utime(target, (1_741_500_000, 1_741_500_000))
+    folder = tmp_path / "folder"
+    write(folder / "a.json")
+    (folder / "link.json").symlink_to(target)
+    (folder / "round").symlink_to(folder)
+    (folder / "there").symlink_to(tmp_path / "more")
+    write(tmp_path / "more" / "b.json")
+    (tmp_path / "more" / "back").symlink_to(folder)
+    found = find([str(folder)])
+    assert names(found) == ["a.json", "link.json", "b.json"]
+    assert found[1].url == f"file://{folder}/link.json"
+    # a link that leads to other content is another state
+    assert (found[1].size, found[1].modified_at) == (len(TEXT), datetime(2025, 3, 9, 6))
+    (tmp_path / "short").symlink_to(folder)
+    assert names(find([str(tmp_path / "short")])) == names(found)
+
+
+def test_dangling_link(tmp_path: Path) -> None:
+    """A link that leads nowhere is one file that cannot be read."""
+    (tmp_path / "a.json").symlink_to(tmp_path / "nowhere")
+    (file,) = find([str(tmp_path)])
+    assert (file.size, file.modified_at) == (None, None)
+    with pytest.raises(SourceError, match="no such file or folder"):
+        content(file)
+
+
+def test_no_files(tmp_path: Path) -> None:
+    """A pipe is no file; nothing at all is an error."""
+    assert "no dump file here (looked for *.json," in failure(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.json")
+    assert "no dump file" in failure(str(tmp_path))
+    assert "no dump file" in failure(str(tmp_path / "pipe.json"))
+    assert "no dump file" in failure("/dev/null")
+    assert failure(str(tmp_path / "a\nb")) == f"{tmp_path}/a\\nb: no such file or folder"
+    assert failure("") == "'': no such file or folder"
+    assert failure("a\0b") == "a\\x00b: no such file or folder"
+    with pytest.raises(SourceError):
+        find([str(write(tmp_path / "a.json")), str(tmp_path / "missing")])
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not pass for an empty one."""
+    write(tmp_path / "a.json")
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert failure(str(tmp_path)).endswith("Permission denied")
+
+
+def test_a_file_that_changes(tmp_path: Path) -> None:
+    """What changed while it was read does not count; what took its place does no harm."""
+    path = write(tmp_path / "a.json")
+    (file,) = find([str(path)])
+    with (
+        pytest.raises(ChangedError, match="changed while it was read; run again"),
+        decompressed(file),
+    ):
+        path.write_bytes(TEXT[:-1])
+    with decompressed(file) as document:
+        write(tmp_path / "b.json", b"new").replace(path)
+        assert document.read_bytes() == b"new"  # by its name; what is mapped by then stays
+    with pytest.raises(ZeroDivisionError), decompressed(file):
+        path.write_bytes(b"")
+        _ = 1 / 0
+
+
+# -------------------------------------------------------------------------------------- compression
+
+
+def zstd(data: bytes, **options: Any) -> bytes:
+    """One frame."""
+    return zstandard.ZstdCompressor(**options).compress(data)
+
+
+SKIPPED = b"\x5f\x2a\x4d\x18\x04\x00\x00\x00skip"
+SOUND = {
+    "plain": TEXT,
+    "gzip": gzip.compress(TEXT),
+    "members": gzip.compress(TEXT[:100]) + gzip.compress(b"") + gzip.compress(TEXT[100:]),
+    "padded": gzip.compress(TEXT) + bytes(1000),
+    "zstd": zstd(TEXT),
+    "frames": zstd(TEXT[:100]) + zstd(b"") + zstd(TEXT[100:], write_checksum=True),
+    "skipped": SKIPPED + zstd(TEXT[:100]) + SKIPPED + zstd(TEXT[100:]) + SKIPPED,
+    "no size": zstd(TEXT, write_content_size=False, level=19),
+}
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.json.zst", "a"])
+@pytest.mark.parametrize("packed", SOUND.values(), ids=SOUND)
+def test_compression_is_told_by_content(tmp_path: Path, name: str, packed: bytes) -> None:
+    """Never by the name."""
+    (file,) = find([str(write(tmp_path / name, packed))])
+    assert content(file) == TEXT
+
+
+def test_empty_files(tmp_path: Path) -> None:
+    """Nothing, compressed or not, is nothing."""
+    for packed in (b"", gzip.compress(b""), zstd(b"")):
+        (file,) = find([str(write(tmp_path / "a.json", packed))])
+        assert content(file) == b""
+
+
+def damaged() -> Iterator[bytes]:
+    """Compressed files with something wrong."""
+    noise = bytes(i * 7919 % 251 for i in range(200))
+    for whole in (gzip.compress(noise), zstd(noise), zstd(noise, write_checksum=True)):
+        yield from (whole[:length] for length in range(4, len(whole)))
+        yield whole + b"trailing"
+        yield whole + whole[:-1]
+        yield whole + whole[:6]
+        yield whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:] + whole
+    yield gzip.compress(noise)[:3] + b"\xff"
+
+
+def test_damage(tmp_path: Path) -> None:
+    """A file cut off anywhere, or altered, is told from a whole one."""
+    for number, packed in enumerate(damaged()):
+        (file,) = find([str(write(tmp_path / f"{number}.json", packed))])
+        try:
+            content(file)
+        except BrokenError as error:
+            assert str(error).startswith("cannot be decompressed: ")
+            assert str(error).endswith("; ask for the night again") and str(error).isprintable()
+            assert error.digest == hashlib.sha256(packed).hexdigest()
+        else:
+            # without a checksum nothing tells of one flipped bit
+            assert packed.startswith(b"\x28\xb5\x2f\xfd") and len(packed) > 300
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_too_large(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """A limit holds for the decompressed bytes."""
+    (file,) = find([str(write(tmp_path / "a.json", pack(TEXT)))])
+    assert content(file, len(TEXT)) == TEXT
+    with pytest.raises(BrokenError, match="larger than 15,999 bytes; raise --max-bytes") as caught:
+        content(file, len(TEXT) - 1)
+    assert caught.value.digest == hashlib.sha256(pack(TEXT)).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What swells without end is given up at the limit, and takes little memory."""
+    zeros, packed = bytes(1 << 20), io.BytesIO()
+    opened = (
+        gzip.GzipFile(fileobj=packed, mode="wb")
+        if kind == "gzip"
+        else zstandard.ZstdCompressor().stream_writer(packed, closefd=False)
+    )
+    with opened as bomb:
+        for _ in range(500):
+            bomb.write(zeros)
+    (file,) = find([str(write(tmp_path / "a.json", packed.getvalue()))])
+    blocks = []
+    write_blocks = sources._write
+
+    def measured(chunks: Iterator[bytes], *arguments: Any) -> None:
+        def measure() -> Iterator[bytes]:
+            for block in chunks:
+                blocks.append(len(block))
+                yield block
+
+        write_blocks(measure(), *arguments)
+
+    monkeypatch.setattr(sources, "_write", measured)
+    with pytest.raises(BrokenError, match="larger than"):
+        content(file, 100 << 20)
+    assert sum(blocks) <= 300 << 20 and max(blocks) <= 200 << 20
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary files are removed, and nobody else can read them."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    (file,) = find([str(write(tmp_path / "a.json", gzip.compress(TEXT)))])
+    with decompressed(file) as path:
+        assert path.parent == scratch
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(BrokenError):
+        content(file, 10)
+    assert not list(scratch.iterdir())
+
+
+def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear line, not a broken file."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sources, "_write", full)
+    (file,) = find([str(write(tmp_path / "a.json", gzip.compress(TEXT)))])
+    with pytest.raises(SourceError, match="No space left on device"):
+        content(file)
+
+
+# ------------------------------------------------------------------------------------ other stores
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryFileSystem]:
+    """A store that is not local."""
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    yield fs
+    fs.store.clear()
+
+
+def test_a_store(memory: MemoryFileSystem) -> None:
+    """Files, folders and globs, and files are brought to disk first."""
+    for name in ("/b/n/1.json", "/b/n/2.json.gz", "/b/other.txt", "/b/a#b?c %;[1].json"):
+        memory.pipe_file(name, gzip.compress(TEXT) if name.endswith("gz") else TEXT)
+    found = find(["memory://b"])
+    assert [file.url for file in found] == [
+        "memory:///b/a#b?c %;[1].json",
+        *("memory:///b/n/1.json", "memory:///b/n/2.json.gz"),
+    ]
+    assert [content(file) for file in found] == [TEXT] * 3
+    assert found[1].size == len(TEXT) and isinstance(found[1].modified_at, datetime)
+    assert names(find(["memory://b/n/*"])) == ["1.json", "2.json.gz"]
+    assert names(find(["memory://*/n"])) == ["1.json", "2.json.gz"]
+    assert names(find(["memory://b/other.txt"])) == ["other.txt"]
+    assert names(find(["memory://b/a#b?c %;[1].json"])) == ["a#b?c %;[1].json"]
+    assert failure("memory://b/none.json") == "memory://b/none.json: no such file or folder"
+    assert "no dump file" in failure("memory://b/none*")
+
+
+def test_a_store_that_fails(memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong is said, without the credentials that a message may hold."""
+    memory.pipe_file("/b/n/1.json", TEXT)
+    found = find(["memory://b"])
+    url = "https://user:secret@host/path?signature=secret"
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ConnectionError(f"cannot reach {url!r},\n  again: {url}")
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", fails)
+    with pytest.raises(SourceError) as caught:
+        content(found[0])
+    assert str(caught.value).startswith("memory:///b/n/1.json: cannot reach 'https://host/path")
+    assert "secret" not in str(caught.value) and str(caught.value).isprintable()
+    # as most stores list a folder
+    monkeypatch.setattr(MemoryFileSystem, "find", AbstractFileSystem.find)
+    assert names(find(["memory://b"])) == ["1.json"]
+    monkeypatch.setattr(MemoryFileSystem, "ls", fails)
+    assert "cannot reach" in failure("memory://b")
+    monkeypatch.setattr(MemoryFileSystem, "info", fails)
+    assert "cannot reach" in failure("memory://b/*.json")
+
+
+def test_an_unknown_store() -> None:
+    """A protocol that nobody knows, or whose package is missing."""
+    assert "nonsense" in failure("nonsense://user:secret@bucket/a.json")
+    assert "secret" not in failure("nonsense://user:secret@bucket/a.json?token=secret")
+
+
+def test_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two queries are two files; neither credentials nor query are kept."""
+    infos = {"1": {"Last-Modified": "Sun, 09 Mar 2025 06:00:00 GMT"}, "2": {"ETag": "x"}}
+
+    def info(_: Any, url: str, **__: Any) -> dict[str, Any]:
+        if url[-1] not in infos:
+            raise FileNotFoundError(url) from PermissionError(f"403, url={url!r}")
+        return {"name": url, "size": None, "type": "file", **infos[url[-1]]}
+
+    monkeypatch.setattr(HTTPFileSystem, "info", info, raising=False)
+    address = "https://user:secret@example.com/dump.json?token=secret"
+    first, second = find([address + "1", address + "2"])
+    if first.modified_at is None:
+        first, second = second, first
+    assert (first.modified_at, second.modified_at) == (datetime(2025, 3, 9, 6), None)
+    for file in (first, second):
+        assert file.url.startswith("https://example.com/dump.json?") and "secret" not in file.url
+    assert first.url != second.url
+    said = failure(address + "3")
+    assert "403" in said and "secret" not in said and "user" not in said
+
+
+def test_archives(tmp_path: Path) -> None:
+    """A file in an archive is told from its namesake in another."""
+    for night in ("1", "2"):
+        with zipfile.ZipFile(tmp_path / f"{night}.zip", "w") as archive:
+            archive.writestr("dump.json", TEXT + night.encode())
+    found = find([f"zip://*.json::file://{tmp_path}/{night}.zip" for night in ("1", "2")])
+    assert [file.url for file in found] == [
+        f"zip://dump.json::file://{tmp_path}/{night}.zip" for night in ("1", "2")
+    ]
+    assert [content(file) for file in found] == [TEXT + b"1", TEXT + b"2"]
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (1_741_500_000, datetime(2025, 3, 9, 6)),
+        (1_741_500_000.5, datetime(2025, 3, 9, 6, 0, 0, 500_000)),
+        (-1, datetime(1969, 12, 31, 23, 59, 59)),
+        ("2025-03-09T06:00:00Z", datetime(2025, 3, 9, 6)),
+        ("2025-03-09T00:00:00-06:00", datetime(2025, 3, 9, 6)),
+        ("Sun, 09 Mar 2025 06:00:00 GMT", datetime(2025, 3, 9, 6)),
+        *((unread, None) for unread in (1e300, float("nan"), "yesterday", "a, b", None, [], "")),
+    ],
+)
+def test_times_of_stores(value: Any, moment: datetime | None) -> None:
+    """Whatever a store says."""
+    assert sources._moment(value) == moment
