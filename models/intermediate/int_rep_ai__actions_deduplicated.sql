@@ -2,7 +2,7 @@ with
 
 records as (
 
-    select * from {{ ref('stg_rep_ai__actions') }} where holds
+    select * from {{ ref('stg_rep_ai__actions') }} where action_id is not null
 
 ),
 
@@ -12,11 +12,15 @@ known_types as (
 
 ),
 
+-- the record of the last window, and in that the one that holds
 ranked as (
 
     select
         *,
-        row_number() over (partition by action_id order by window_number desc) as recency
+        row_number() over (
+            partition by action_id
+            order by window_number desc, record_position desc
+        ) as recency
     from records
 
 ),

@@ -164,17 +164,32 @@ key_differs_from_id as (
 
 ),
 
+{% for collection, (model, id, count, fields) in collections.items() -%}
+repeated_{{ model }} as (
+
+    select distinct
+        {{ id }},
+        window_number
+    from {{ model }}
+    where {{ id }} is not null and not holds
+
+),
+
+{% endfor -%}
 contents as (
     {% for collection, (model, id, count, fields) in collections.items() %}
+    {%- set columns = fields.values() | reject('equalto', 'raw_id') | list + ['properties'] %}
     select
         '{{ collection }}' as entity,
-        {{ id }} as record_id,
-        delivery_id,
-        window_number,
-        {{ rep_ai_content(fields.values() | reject('equalto', 'raw_id') | list + ['properties']) }}
-            as content
+        {{ model }}.{{ id }} as record_id,
+        {{ model }}.delivery_id,
+        {{ model }}.window_number,
+        {{ rep_ai_content(columns) }} as content
     from {{ model }}
-    where {{ id }} is not null
+    inner join repeated_{{ model }}
+        on
+            {{ model }}.{{ id }} = repeated_{{ model }}.{{ id }}
+            and {{ model }}.window_number = repeated_{{ model }}.window_number
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -468,18 +483,34 @@ collection_missing as (
 
 ),
 
+{% for collection, (model, id, count, fields) in collections.items() -%}
+carried_{{ model }} as (
+
+    select
+        delivery_id,
+        window_number,
+        count(*) as record_count,
+        {% for field, column in fields.items() -%}
+        count({{ rep_ai_id(column) if column == 'raw_id' else column }}) as {{ field }}_count
+        {{- ',' if not loop.last }}
+        {% endfor %}
+    from {{ model }}
+    group by delivery_id, window_number
+
+),
+
+{% endfor -%}
 field_missing as (
     {% for collection, (model, id, count, fields) in collections.items() %}
     {%- set last_collection = loop.last %}
-    {%- for field, column in fields.items() %}
+    {%- for field in fields %}
     select
         '{{ collection }}' as entity,
         '{{ field }}' as record_id,
         window_number,
-        {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('count(*)'), "' records'"]) }} as detail
-    from {{ model }}
-    group by window_number, delivery_id
-    having count({{ rep_ai_id(column) if column == 'raw_id' else column }}) = 0
+        {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('record_count'), "' records'"]) }} as detail
+    from carried_{{ model }}
+    where {{ field }}_count = 0
     {{ 'union all' if not (loop.last and last_collection) }}
     {%- endfor %}
     {%- endfor %}

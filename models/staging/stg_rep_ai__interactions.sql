@@ -64,7 +64,7 @@ final as (
         -- of one id in one dump the record at the later position holds
         interaction_id is not null
         and row_number() over (
-            partition by delivery_id, interaction_id
+            partition by window_number, interaction_id
             order by record_position desc
         ) = 1 as holds,
         window_start_at,

@@ -59,7 +59,7 @@ final as (
         -- of one id in one dump the record at the later position holds
         session_id is not null
         and row_number() over (
-            partition by delivery_id, session_id
+            partition by window_number, session_id
             order by record_position desc
         ) = 1 as holds,
         window_start_at,

@@ -49,7 +49,7 @@ final as (
         -- of one id in one dump the record at the later position holds
         visitor_id is not null
         and row_number() over (
-            partition by delivery_id, visitor_id
+            partition by window_number, visitor_id
             order by record_position desc
         ) = 1 as holds,
         window_start_at,

@@ -570,13 +570,13 @@ def test_equal_keys_far_apart(write: Callable[[bytes], Path]) -> None:
 )
 def test_chunks_stay_small(write: Callable[[bytes], Path], entry: str) -> None:
     """Entries that are hard to tell apart do not make chunks grow."""
-    count = (1 << 20) // len(entry)
+    count = (512 << 10) // (len(entry) + 2)
     path = write(dump(f'"unique_visitor_session_actions": [{", ".join([entry] * count)}]'))
-    with chunks_of(1 << 10, 64 << 10, 32 << 10, 8):
+    with chunks_of(1 << 10, 32 << 10, 16 << 10, 8):
         largest = total = 0
         for _, rows in Document(path).batches():
             largest, total = max(largest, len(rows)), total + len(rows)
-    assert total == count and largest * len(entry) < 256 << 10
+    assert total == count and largest * (len(entry) + 2) < 128 << 10
 
 
 def test_large_string(write: Callable[[bytes], Path]) -> None:

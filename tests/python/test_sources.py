@@ -72,7 +72,7 @@ def failure(source: str) -> str:
     return str(caught.value)
 
 
-# ------------------------------------------------------------------------------------- local files
+# -------------------------------------------------------------------------------------- local files
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -239,6 +239,7 @@ def zstd(data: bytes, **options: Any) -> bytes:
     return zstandard.ZstdCompressor(**options).compress(data)
 
 
+UNREADABLE: tuple[Any, ...] = (1e300, float("nan"), "yesterday", "a, b", None, [], "")
 SKIPPED = b"\x5f\x2a\x4d\x18\x04\x00\x00\x00skip"
 SOUND = {
     "plain": TEXT,
@@ -360,7 +361,7 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         content(file)
 
 
-# ------------------------------------------------------------------------------------ other stores
+# ------------------------------------------------------------------------------------- other stores
 
 
 @pytest.fixture
@@ -463,7 +464,7 @@ def test_archives(tmp_path: Path) -> None:
         ("2025-03-09T06:00:00Z", datetime(2025, 3, 9, 6)),
         ("2025-03-09T00:00:00-06:00", datetime(2025, 3, 9, 6)),
         ("Sun, 09 Mar 2025 06:00:00 GMT", datetime(2025, 3, 9, 6)),
-        *((unread, None) for unread in (1e300, float("nan"), "yesterday", "a, b", None, [], "")),
+        *((unread, None) for unread in UNREADABLE),
     ],
 )
 def test_times_of_stores(value: Any, moment: datetime | None) -> None:
