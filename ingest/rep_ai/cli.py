@@ -1,5 +1,6 @@
 """The command line: rep-ai run, ingest, sample, types and status."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -38,6 +39,12 @@ def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
             _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
         except KeyboardInterrupt:
             _fail("interrupted; nothing is half loaded, run it again")
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("REP_AI_TRACEBACK"):
+                raise
+            _fail(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
 
     return wrapped
 

@@ -175,5 +175,21 @@ def of_target(target: str) -> Destination:
     raise DestinationError(f"no target {target!r}; there are dev (DuckDB) and postgres")
 
 
+def tables(cursor: Any) -> set[tuple[str, str]]:
+    """The (schema, table) pairs of the database that a cursor is connected to."""
+    cursor.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_catalog = current_database()"
+    )
+    return set(cursor.fetchall())
+
+
+def qualified(cursor: Any, schema: str) -> str:
+    """A schema behind its database's name: a DuckDB file may bear the name of a schema."""
+    cursor.execute("select current_database()")
+    (database,) = cursor.fetchone()
+    return ".".join('"' + name.replace('"', '""') + '"' for name in (database, schema))
+
+
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

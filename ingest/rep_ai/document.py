@@ -323,15 +323,15 @@ class Document:
 
     def _chunks(self, span: _Span) -> Iterator[Chunk]:
         """Cut a collection into chunks of whole entries."""
-        opening, closing = (self._parsed[at : at + 1] for at in (span.start, span.end - 1))
+        brackets = self._parsed[span.start : span.start + 1], self._parsed[span.end - 1 : span.end]
         start, end = span.start + 1, span.end - 1
         size, guess = FIRST_CHUNK_BYTES, True
         if self._is_empty(span):
             return
         while start < end:
             cut = end
-            if end - start > size and not (self.careful and opening == b"{"):
-                found = self._guessed(opening, closing, start, end, size) if guess else None
+            if end - start > size and not (self.careful and brackets[0] == b"{"):
+                found = self._guessed(brackets, start, end, size) if guess else None
                 guess = found is not None
                 cut = found or self._found(start, end, min(size, FOUND_CHUNK_BYTES))
             if cut - start > MAX_ENTRY_BYTES:
@@ -339,16 +339,14 @@ class Document:
                     "an entry, or a collection with equal keys, is larger than 2 GB; "
                     "ask for the night again"
                 )
-            parsed = opening + self._parsed[start:cut] + closing
-            if self._damage_within(_Span(start, cut)):
-                yield Chunk(parsed, opening + self._text[start:cut] + closing)
-            else:
-                yield Chunk(parsed, parsed)
+            parsed = _framed(self._parsed, start, cut, brackets)
+            is_whole = not self._damage_within(_Span(start, cut))
+            yield Chunk(parsed, parsed if is_whole else _framed(self._text, start, cut, brackets))
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES
 
     def _guessed(
-        self, opening: bytes, closing: bytes, start: int, end: int, size: int
+        self, brackets: tuple[bytes, bytes], start: int, end: int, size: int
     ) -> int | None:
         """The comma behind an entry that ends after about so many bytes, if it is soon found.
 
@@ -359,8 +357,8 @@ class Document:
         for _ in range(GUESSES):
             found = _END_OF_OBJECT.search(self._parsed, search, min(end, search + CHUNK_BYTES))
             if found is None:
-                return None
-            if _is_json(opening + self._parsed[start : found.end() - 1] + closing):
+                return end if end - search <= FOUND_CHUNK_BYTES else None
+            if _is_json(_framed(self._parsed, start, found.end() - 1, brackets)):
                 return found.end() - 1
             search = found.end()
         return None
@@ -403,6 +401,11 @@ def read_time(text: str | None) -> int | None:
         return None
     digits = text.lstrip("0").rjust(1, "0")
     return int(digits) if len(digits) < 14 and int(digits) in TIME_RANGE_MS else None
+
+
+def _framed(text: mmap.mmap, start: int, end: int, brackets: tuple[bytes, bytes]) -> bytes:
+    with memoryview(text) as view:
+        return b"".join((brackets[0], view[start:end], brackets[1]))
 
 
 def _is_json(text: bytes) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from rep_ai import sources
-from rep_ai.destinations import Destination
+from rep_ai.destinations import Destination, qualified, tables
 from rep_ai.document import (
     RECORD_TABLES,
     Document,
@@ -227,10 +227,8 @@ def _prepare(destination: Destination, schema: str) -> Ledger:
 
 def _read_ledger(cursor: Any, schema: str) -> Ledger:
     ledger = Ledger()
-    cursor.execute(
-        f"select table_name from information_schema.tables where table_schema = '{schema}'"
-    )
-    present = {row[0] for row in cursor.fetchall()}
+    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+    schema = qualified(cursor, schema)
     if "deliveries" not in present or "_dlt_loads" not in present:
         return ledger
     completed = f"select load_id from {schema}._dlt_loads where status = 0"

@@ -15,13 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from rep_ai import project
-from rep_ai.destinations import Destination
+from rep_ai.destinations import Destination, qualified, tables
 from rep_ai.load import Report
 
 MARTS_SCHEMA = "rep_ai"
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
-    "from rep_ai.fct_rep_ai__session_groups group by 1 order by 2 desc"
+    'from {{ ref("fct_rep_ai__session_groups") }} group by 1 order by 2 desc'
 )
 # how many of a long list are shown
 SHOWN = 10
@@ -47,14 +47,14 @@ class _Database:
 
     def __init__(self, connection: Any) -> None:
         self._cursor = connection.cursor()
-        self._cursor.execute("select table_schema, table_name from information_schema.tables")
-        self.tables = {(schema, name) for schema, name in self._cursor.fetchall()}
+        self.tables = tables(self._cursor)
 
     def rows(self, schema: str, table: str, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query over one table, which stands as {table} in the text."""
         if (schema, table) not in self.tables:
             return []
-        self._cursor.execute(sql.format(table=f"{schema}.{table}"))
+        schema = qualified(self._cursor, schema)
+        self._cursor.execute(sql.format(schema=schema, table=f"{schema}.{table}"))
         return list(self._cursor.fetchall())
 
     def mart(self, table: str, sql: str) -> list[tuple[Any, ...]]:
@@ -263,7 +263,7 @@ def show_status(destination: Destination, raw_schema: str) -> None:
     """Show what is loaded, which nights are missing, what was rejected, and unknown types."""
     with _database(destination) as database:
         completed = (
-            f"where _dlt_load_id in (select load_id from {raw_schema}._dlt_loads where status = 0)"
+            "where _dlt_load_id in (select load_id from {schema}._dlt_loads where status = 0)"
         )
         files = database.rows(
             raw_schema,

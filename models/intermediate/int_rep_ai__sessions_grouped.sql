@@ -23,96 +23,115 @@ steps as (
 
 ),
 
--- sessions that both lead on and are led to: every cycle is made of such
+-- sessions that both lead on and are led to: every cycle is made of such. Their numbers follow no
+-- order that the ids may have
 links as (
 
     select
-        steps.session_id,
-        steps.label,
-        steps.started_at,
-        count(*) over () as link_count
+        session_id,
+        label,
+        started_at,
+        row_number() over (
+            order by {{ dbt.hash('session_id') }}, {{ rep_ai_by_code_point('session_id') }}
+        ) as link_number
     from steps
     where
-        not steps.is_last_step
-        and steps.session_id in (select led.label from steps as led where not led.is_last_step)
+        not is_last_step
+        and session_id in (select led.label from steps as led where not led.is_last_step)
 
 ),
 
--- from each link onwards as long as ids are greater: only the least id of a cycle comes round
+hops as (
+
+    select
+        links.link_number,
+        led.link_number as next_number
+    from links
+    inner join links as led on links.label = led.session_id
+
+),
+
+-- from each link onwards as long as numbers are greater: only the least one of a cycle comes round.
+-- The others are soon over; one that a cycle has caught ends at its mark, which it moves to where it
+-- is after 2, 4, 8, ... steps
 walks as (
 
     select
-        links.session_id as first_id,
-        links.label as reached_id,
-        1 as step_count
-    from links
+        link_number as first_number,
+        next_number as reached_number,
+        link_number as mark_number,
+        1 as mark_step,
+        1 as step
+    from hops
 
     union all
 
     select
-        walks.first_id,
-        links.label as reached_id,
-        walks.step_count + 1 as step_count
+        walks.first_number,
+        hops.next_number as reached_number,
+        case when walks.step = walks.mark_step * 2 then walks.reached_number else walks.mark_number end
+            as mark_number,
+        case when walks.step = walks.mark_step * 2 then walks.step else walks.mark_step end
+            as mark_step,
+        walks.step + 1 as step
     from walks
-    inner join links on walks.reached_id = links.session_id
+    inner join hops on walks.reached_number = hops.link_number
     where
-        {{ rep_ai_by_code_point('walks.reached_id') }}
-        > {{ rep_ai_by_code_point('walks.first_id') }}
-        and walks.step_count <= links.link_count
+        walks.reached_number > walks.first_number
+        and walks.reached_number != walks.mark_number
 
 ),
 
--- once round from there: the sessions of the cycle
 cycles as (
 
-    select
-        walks.first_id as cycle_id,
-        walks.first_id as session_id
+    select first_number as cycle_number
     from walks
-    where walks.reached_id = walks.first_id
-
-    union all
-
-    select
-        cycles.cycle_id,
-        links.label as session_id
-    from cycles
-    inner join links on cycles.session_id = links.session_id
-    where links.label != cycles.cycle_id
+    where reached_number = first_number
 
 ),
 
 cycle_members as (
 
     select
-        cycles.session_id,
-        first_value(cycles.session_id) over (
-            partition by cycles.cycle_id
+        links.session_id,
+        first_value(links.session_id) over (
+            partition by cycles.cycle_number
             order by
                 case when links.started_at is null then 1 else 0 end,
                 links.started_at,
-                {{ rep_ai_by_code_point('cycles.session_id') }}
+                {{ rep_ai_by_code_point('links.session_id') }}
         ) as session_group_id
     from cycles
-    inner join links on cycles.session_id = links.session_id
+    inner join walks on cycles.cycle_number = walks.first_number
+    inner join links on walks.reached_number = links.link_number
 
 ),
 
--- backwards from where ways end, so that each session is met once
-resolved as (
+-- where ways end
+settled as (
 
     select
-        steps.session_id,
-        steps.label as session_group_id
+        session_id,
+        label as session_group_id
     from steps
-    where steps.is_last_step
+    where is_last_step
 
     union all
 
     select
-        cycle_members.session_id,
-        cycle_members.session_group_id
+        session_id,
+        session_group_id
     from cycle_members
+
+),
+
+-- and backwards from there, so that each session is met once
+resolved as (
+
+    select
+        session_id,
+        session_group_id
+    from settled
 
     union all
 

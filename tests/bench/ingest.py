@@ -148,7 +148,9 @@ def main() -> None:
             if label == "400 MB":
                 for compression in ("gzip", "zstd"):
                     folder = root / compression
-                    packed = only(sample(folder, days=1, sessions=sessions, compression=compression))
+                    packed = only(
+                        sample(folder, days=1, sessions=sessions, compression=compression)
+                    )
                     seconds, memory = measure(REP_AI, packed)
                     rows.append(
                         (

@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("cli")
     environment = {
         **os.environ,
-        "REP_AI_DUCKDB": str(folder / "marts.duckdb"),
+        "REP_AI_DUCKDB": str(folder / "rep_ai.duckdb"),
         "REP_AI_TARGET": "dev",
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
@@ -55,7 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     assert sampled.returncode == 0, sampled.stderr
     done = rep_ai("run", folder / "dumps", environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    yield Place(folder / "dumps", folder / "marts.duckdb", environment, done.stdout)
+    yield Place(folder / "dumps", folder / "rep_ai.duckdb", environment, done.stdout)
 
 
 def test_run_says_what_came_out(place: Place) -> None:
@@ -69,9 +69,9 @@ def test_run_says_what_came_out(place: Place) -> None:
         for (mart,) in marts:
             found = re.search(rf"^rep_ai\.{mart} +([\d,]+)$", place.said, re.MULTILINE)
             assert found, mart
-            (rows,) = connection.execute(f"select count(*) from rep_ai.{mart}").fetchall()
+            (rows,) = connection.execute(f"select count(*) from rep_ai.rep_ai.{mart}").fetchall()
             assert rows == (int(found[1].replace(",", "")),)
-        assert connection.execute(report.FIRST_QUERY).fetchall()
+        assert connection.execute(rendered(report.FIRST_QUERY)).fetchall()
     assert str(place.database) in place.said
     assert report.FIRST_QUERY in place.said
 
@@ -117,10 +117,15 @@ def test_the_readme_shows_real_output(place: Place, number: int) -> None:
     """Each query of the README gives what the README says."""
     sql, table = blocks()[number]
     with duckdb.connect(str(place.database), read_only=True) as connection:
-        result = connection.execute(sql)
+        result = connection.execute(rendered(sql))
         header = [column[0] for column in result.description or ()]
         rows = [[shown(value) for value in row] for row in result.fetchall()]
     assert [header, *rows] == [table[0], *table[2:]]
+
+
+def rendered(sql: str) -> str:
+    """A query as dbt runs it."""
+    return re.sub(r"\{\{ ref\(['\"](\w+)['\"]\) \}\}", r"rep_ai.rep_ai.\1", sql)
 
 
 def shown(value: object) -> str:

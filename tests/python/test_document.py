@@ -14,11 +14,21 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from histories import ABSENT, Arr, Num, Obj, Style, document_bytes
-from oracle import FIELDS, KIND, Json, as_text, parse_json, spelling, storable
+from oracle import (
+    FIELDS,
+    KIND,
+    Delivery,
+    Json,
+    as_text,
+    parse_json,
+    read_dump,
+    spelling,
+    storable,
+)
 from rep_ai import document, records
 from rep_ai.document import RECORD_TABLES, Document, EqualKeysError, RejectedError
 from rep_ai.records import Shape
@@ -313,6 +323,30 @@ def test_nothing_is_lost(write: Callable[[bytes], Path], content: bytes) -> None
             assert read(path)[1] == tables
             patch.setattr(Shape, "is_plain", False)
             assert read(path)[1] == tables
+
+
+MUTANTS = dump(
+    r'"users": {"a": {"id": "a\u00e9\ud83d\ude00", "active": true}, "b": null}, "n": [-1.5e+3], '
+    r'"unique_visitor_session_actions": [{"id": 1, "x": {"y": []}}, {"id": "2"}], "s": "\"\\"'
+)
+
+
+@settings(max_examples=max(1000, settings().max_examples))
+@given(data=st.data())
+def test_mutants(write: Callable[[bytes], Path], data: st.DataObject) -> None:
+    """After any damage a document is read, or rejected, exactly as by Python's own reader."""
+    content = MUTANTS
+    for _ in range(data.draw(st.integers(1, 3))):
+        place, length = data.draw(st.integers(0, len(content))), data.draw(st.integers(0, 3))
+        pieces = [b"", content[place : place + 9], *(bytes([byte]) for byte in b'"{}[],:\\0 e-')]
+        piece = data.draw(st.sampled_from(pieces) | st.binary(max_size=3))
+        content = content[:place] + piece + content[place + length :]
+    path = write(content)
+    if read_dump(Delivery(content, None)) is None:
+        rejection(path)
+    else:
+        with chunks_of(1, 1, 1, data.draw(st.sampled_from([0, 8]))):
+            assert rebuilt(*read(path)) == read_plainly(content)
 
 
 @contextmanager
