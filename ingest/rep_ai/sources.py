@@ -18,7 +18,7 @@ from glob import iglob
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import fsspec
 import zstandard
@@ -37,7 +37,9 @@ _ZSTD_BYTES = 4 << 10
 # names under which the stores of fsspec tell when a file was last written
 _MODIFIED = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_URL = re.compile(_SCHEME.pattern + r"[^\s'\"<>]*")
+_URL = re.compile(
+    rf"({_SCHEME.pattern})(?:[^/?#\s'\"<>]*@)?([^?#\s'\"<>]*)(?:\?([^\s'\"<>]*)|#[^\s'\"<>]*)?"
+)
 
 
 class SourceError(Exception):
@@ -159,14 +161,15 @@ def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
     fs = LocalFileSystem()
     for match in (Path(name).absolute() for name in matches):
         for found in _walk(match, patterns) if match.is_dir() else [match]:
-            size, modified_at = None, None
-            # a link that leads nowhere is told when it is read
-            if found.exists():
+            url, path = _storable(f"file://{found}"), str(found)
+            try:
                 status = found.stat()
-                if not stat.S_ISREG(status.st_mode):
-                    continue
-                size, modified_at = status.st_size, _moment(status.st_mtime)
-            yield SourceFile(_storable(f"file://{found}"), size, modified_at, fs, str(found))
+            except OSError:
+                # what is wrong is told when it is read
+                yield SourceFile(url, None, None, fs, path)
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield SourceFile(url, status.st_size, _moment(status.st_mtime), fs, path)
 
 
 def _walk(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
@@ -216,11 +219,11 @@ def _public(url: str) -> str:
     """URLs without user, password and query, on one line; one query still differs from another."""
 
     def cleared(match: re.Match[str]) -> str:
-        parts = urlsplit(match[0])
-        query = hashlib.sha256(parts.query.encode()).hexdigest()[:16] if parts.query else ""
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+        scheme, rest, query = match.groups()
+        mark = "?" + hashlib.sha256(query.encode()).hexdigest()[:16] if query else ""
+        return f"{scheme}{rest}{mark}"
 
-    return _URL.sub(cleared, url)
+    return "::".join(_URL.sub(cleared, link) for link in url.split("::"))
 
 
 def _modified_at(fs: Any, info: dict[str, Any]) -> datetime | None:

@@ -7,7 +7,6 @@ seen, so that a mapped file does not count. `--large` adds a document of 2 GB.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import threading
@@ -172,7 +171,6 @@ def main() -> None:
             what, f"{seconds:.2f}", f"{speed:.1f}", f"{memory:.0f}", f"{ratio:.2f}" if ratio else ""
         )
     Console().print(table)
-    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

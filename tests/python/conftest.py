@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
 from postgres import server
 
 # HYPOTHESIS_PROFILE=long searches longer

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
 from hypothesis import strategies as st
+
 from oracle import Delivery
 
 T = TypeVar("T")

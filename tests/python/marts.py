@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
+
 from oracle import JSON_COLUMNS, Delivery, Row, canonical_json
 from rep_ai import load
 from rep_ai.sources import MAX_DOCUMENT_BYTES, SourceFile

@@ -19,9 +19,10 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pytest
 import zstandard
-from histories import HOUR, MODIFIED, histories, label_histories, sample
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+
+from histories import HOUR, MODIFIED, histories, label_histories, sample
 from marts import (
     Compiled,
     Database,

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
-from histories import BREAKAGES, STYLES, Obj, Style, broken, dumps, histories
-from histories import document_bytes as spelled_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from histories import BREAKAGES, STYLES, Obj, Style, broken, dumps, histories
+from histories import document_bytes as spelled_bytes
 from oracle import (
     Delivery,
     Row,

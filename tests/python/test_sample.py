@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
+
 from rep_ai.sample import HOUR, Compression, SampleReport, write_sample
 
 FIELDS = {

@@ -419,6 +419,8 @@ def test_an_unknown_store() -> None:
     """A protocol that nobody knows, or whose package is missing."""
     assert "nonsense" in failure("nonsense://user:secret@bucket/a.json")
     assert "secret" not in failure("nonsense://user:secret@bucket/a.json?token=secret")
+    assert failure("nonsense://[bucket/a.json").startswith("nonsense://[bucket/a.json: ")
+    assert failure("nonsense://a::https://u:secret@b").startswith("nonsense://a::https://b: ")
 
 
 def test_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
