@@ -130,18 +130,14 @@
 
 {% macro postgres__rep_ai_json_text(json, key) -%}
     (
-        select
-            case
-                when
-                    json_typeof(members.member) = 'string'
-                    and position({{ rep_ai_unstorable(json) }} in members.member #>> '{}') = 0
-                    then nullif(members.member #>> '{}', '')
-            end
+        select nullif(members.member, '')
         from (
             select
-                {{ adapter.quote(target.schema) }}.rep_ai_try_json({{ rep_ai_storable_json(json) }})
-                -> '{{ key }}' as member
+                {{ adapter.quote(target.schema) }}.rep_ai_json_text(
+                    {{ rep_ai_storable_json(json) }}, '{{ key }}'
+                ) as member
         ) as members
+        where position({{ rep_ai_unstorable(json) }} in members.member) = 0
     )
 {%- endmacro %}
 
@@ -197,10 +193,14 @@
             create schema {{ adapter.quote(target.schema) }};
         end if;
         -- not parallel safe: workers cannot catch errors
-        create or replace function {{ adapter.quote(target.schema) }}.rep_ai_try_json(value text)
-        returns json language plpgsql immutable strict as $function$
+        create or replace function
+        {{ adapter.quote(target.schema) }}.rep_ai_json_text(object text, key text)
+        returns text language plpgsql immutable strict as $function$
+        declare
+            member json := null;
         begin
-            return value::json;
+            member := object::json -> key;
+            return case when json_typeof(member) = 'string' then member #>> '{}' end;
         exception
             when others then return null;
         end

@@ -209,7 +209,7 @@ def _read(
 
 
 class Database:
-    """An in-memory DuckDB with a compiled project in it, for one set of raw tables after another."""
+    """An in-memory DuckDB with a compiled project in it, for one set of raw tables at a time."""
 
     def __init__(self, project: Compiled) -> None:
         """Make what does not change: schemas, seeds, raw tables and views."""
