@@ -136,6 +136,8 @@
                 {{ adapter.quote(target.schema) }}.rep_ai_json_text(
                     {{ rep_ai_storable_json(json) }}, '{{ key }}'
                 ) as member
+            -- keeps the planner from calling the function twice
+            offset 0
         ) as members
         where position({{ rep_ai_unstorable(json) }} in members.member) = 0
     )
@@ -197,7 +199,7 @@
         {{ adapter.quote(target.schema) }}.rep_ai_json_text(object text, key text)
         returns text language plpgsql immutable strict as $function$
         declare
-            member json := null;
+            member json;
         begin
             member := object::json -> key;
             return case when json_typeof(member) = 'string' then member #>> '{}' end;

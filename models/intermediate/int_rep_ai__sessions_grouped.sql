@@ -1,3 +1,13 @@
+{#-
+    Labels may lead from session to session for long, or round in circles. Plain recursion takes as
+    many rounds as the longest way has steps: engines stop it early, or scan all sessions each
+    time. So ways are walked in jumps, and a jump of one level is up to 16 jumps of the level
+    below: at the last level a million steps, which end where the way ends, or on a cycle.
+-#}
+
+{%- set levels = 5 -%}
+{%- set jumps_per_level = 16 -%}
+
 with recursive
 
 sessions as (
@@ -10,7 +20,7 @@ sessions as (
 
 ),
 
--- where a session's label leads: to a session that may lead on, or to the end of the way
+-- a last step names itself or an id that no dump holds
 steps as (
 
     select
@@ -23,91 +33,99 @@ steps as (
 
 ),
 
--- sessions that both lead on and are led to: every cycle is made of such. Their numbers follow no
--- order that the ids may have
+led_to as (
+
+    select distinct label as session_id
+    from steps
+    where not is_last_step
+
+),
+
+-- what has something before it and after it; the earliest one has the least number
 links as (
 
     select
-        session_id,
-        label,
-        started_at,
+        steps.session_id,
+        steps.label,
         row_number() over (
-            order by {{ dbt.hash('session_id') }}, {{ rep_ai_by_code_point('session_id') }}
+            order by
+                case when steps.started_at is null then 1 else 0 end,
+                steps.started_at,
+                {{ rep_ai_by_code_point('steps.session_id') }}
         ) as link_number
     from steps
-    where
-        not is_last_step
-        and session_id in (select led.label from steps as led where not led.is_last_step)
+    inner join led_to on steps.session_id = led_to.session_id
+    where not steps.is_last_step
 
 ),
 
-hops as (
+-- one step; where no link follows, the jump leads nowhere else
+jumps_0 as (
 
     select
         links.link_number,
-        led.link_number as next_number
+        coalesce(next_links.link_number, links.link_number) as reached_number,
+        least(links.link_number, coalesce(next_links.link_number, links.link_number))
+            as least_number
     from links
-    inner join links as led on links.label = led.session_id
+    left join links as next_links on links.label = next_links.session_id
 
 ),
 
--- from each link onwards as long as numbers are greater: only the least one of a cycle comes round.
--- The others are soon over; one that a cycle has caught ends at its mark, which it moves to where it
--- is after 2, 4, 8, ... steps
-walks as (
+{% for level in range(1, levels + 1) -%}
+walks_{{ level }} as (
 
     select
-        link_number as first_number,
-        next_number as reached_number,
-        link_number as mark_number,
-        1 as mark_step,
-        1 as step
-    from hops
+        link_number,
+        reached_number,
+        least_number,
+        1 as jump_count
+    from jumps_{{ level - 1 }}
 
     union all
 
     select
-        walks.first_number,
-        hops.next_number as reached_number,
-        case when walks.step = walks.mark_step * 2 then walks.reached_number else walks.mark_number end
-            as mark_number,
-        case when walks.step = walks.mark_step * 2 then walks.step else walks.mark_step end
-            as mark_step,
-        walks.step + 1 as step
-    from walks
-    inner join hops on walks.reached_number = hops.link_number
+        walks_{{ level }}.link_number,
+        jumps_{{ level - 1 }}.reached_number,
+        least(walks_{{ level }}.least_number, jumps_{{ level - 1 }}.least_number) as least_number,
+        walks_{{ level }}.jump_count + 1 as jump_count
+    from walks_{{ level }}
+    inner join jumps_{{ level - 1 }}
+        on walks_{{ level }}.reached_number = jumps_{{ level - 1 }}.link_number
     where
-        walks.reached_number > walks.first_number
-        and walks.reached_number != walks.mark_number
+        walks_{{ level }}.jump_count < {{ jumps_per_level }}
+        and jumps_{{ level - 1 }}.reached_number != walks_{{ level }}.reached_number
 
 ),
 
-cycles as (
+jumps_{{ level }} as (
 
-    select first_number as cycle_number
-    from walks
-    where reached_number = first_number
+    select
+        link_number,
+        {{ rep_ai_last_known('reached_number', 'jump_count') }} as reached_number,
+        min(least_number) as least_number
+    from walks_{{ level }}
+    group by link_number
 
 ),
 
-cycle_members as (
+{% endfor -%}
+-- the last link of the way leads to the last step; a link on a cycle has been all round
+settled_links as (
 
     select
         links.session_id,
-        first_value(links.session_id) over (
-            partition by cycles.cycle_number
-            order by
-                case when links.started_at is null then 1 else 0 end,
-                links.started_at,
-                {{ rep_ai_by_code_point('links.session_id') }}
-        ) as session_group_id
-    from cycles
-    inner join walks on cycles.cycle_number = walks.first_number
-    inner join links on walks.reached_number = links.link_number
+        coalesce(last_steps.label, earliest_links.session_id) as session_group_id
+    from jumps_{{ levels }} as jumps
+    inner join links on jumps.link_number = links.link_number
+    inner join links as last_links on jumps.reached_number = last_links.link_number
+    left join steps as last_steps
+        on last_links.label = last_steps.session_id and last_steps.is_last_step
+    inner join jumps_{{ levels }} as last_jumps on jumps.reached_number = last_jumps.link_number
+    inner join links as earliest_links on last_jumps.least_number = earliest_links.link_number
 
 ),
 
--- where ways end
 settled as (
 
     select
@@ -121,45 +139,35 @@ settled as (
     select
         session_id,
         session_group_id
-    from cycle_members
+    from settled_links
 
 ),
 
--- and backwards from there, so that each session is met once
-resolved as (
-
-    select
-        session_id,
-        session_group_id
-    from settled
-
-    union all
+grouped as (
 
     select
         steps.session_id,
-        resolved.session_group_id
-    from resolved
-    inner join steps on resolved.session_id = steps.label
-    where
-        not steps.is_last_step
-        and steps.session_id not in (select cycle_members.session_id from cycle_members)
+        steps.started_at,
+        coalesce(settled.session_group_id, next_settled.session_group_id) as session_group_id
+    from steps
+    left join settled on steps.session_id = settled.session_id
+    left join settled as next_settled on steps.label = next_settled.session_id
 
 ),
 
 final as (
 
     select
-        resolved.session_id,
-        resolved.session_group_id,
+        session_id,
+        session_group_id,
         row_number() over (
-            partition by resolved.session_group_id
+            partition by session_group_id
             order by
-                case when sessions.started_at is null then 1 else 0 end,
-                sessions.started_at,
-                {{ rep_ai_by_code_point('resolved.session_id') }}
+                case when started_at is null then 1 else 0 end,
+                started_at,
+                {{ rep_ai_by_code_point('session_id') }}
         ) as session_number_in_group
-    from resolved
-    inner join sessions on resolved.session_id = sessions.session_id
+    from grouped
 
 )
 

@@ -489,11 +489,10 @@ carried_{{ model }} as (
     select
         delivery_id,
         window_number,
-        count(*) as record_count,
-        {% for field, column in fields.items() -%}
-        count({{ rep_ai_id(column) if column == 'raw_id' else column }}) as {{ field }}_count
-        {{- ',' if not loop.last }}
-        {% endfor %}
+        {%- for field, column in fields.items() %}
+        count({{ rep_ai_id(column) if column == 'raw_id' else column }}) as {{ field }}_count,
+        {%- endfor %}
+        count(*) as record_count
     from {{ model }}
     group by delivery_id, window_number
 
@@ -508,7 +507,8 @@ field_missing as (
         '{{ collection }}' as entity,
         '{{ field }}' as record_id,
         window_number,
-        {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('record_count'), "' records'"]) }} as detail
+        {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('record_count'), "' records'"]) }}
+            as detail
     from carried_{{ model }}
     where {{ field }}_count = 0
     {{ 'union all' if not (loop.last and last_collection) }}
