@@ -7,6 +7,7 @@ from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import available_timezones
 
 import click
 import yaml
@@ -50,7 +51,10 @@ def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _variables(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any]:
-    variables = yaml.safe_load(value) if value else {}
+    try:
+        variables = yaml.safe_load(value) if value else {}
+    except yaml.YAMLError:
+        variables = None
     if not isinstance(variables, dict):
         raise click.BadParameter("give a YAML mapping, as for dbt: '{name: value}'")
     return variables
@@ -135,6 +139,11 @@ def run(
     from rep_ai.destinations import of_target
 
     destination = of_target(target)
+    zone = str(project.variables(variables)["rep_ai_timezone"])
+    if zone not in available_timezones():
+        _fail(
+            f"rep_ai_timezone is {zone!r}, not the IANA name of a time zone such as Europe/Berlin"
+        )
     with destination.lock():
         code = _ingest(source, destination, variables, options)
         # unit tests say nothing of the night
@@ -145,7 +154,7 @@ def run(
         if project.dbt(arguments, target=target) != 0:
             _fail("dbt build failed, see above; the dumps are landed: mend it and run again")
         report.show_build(project.target_path() / "run_results.json")
-        report.show_marts(destination, project.variables(variables)["rep_ai_source_schema"])
+        report.show_marts(destination, project.variables(variables))
         sys.exit(code)
 
 
@@ -155,11 +164,14 @@ def _ingest(
     from rep_ai import load, report
 
     settings = project.variables(variables)
+    major = str(settings["rep_ai_supported_major"])
+    if not major.isdecimal():
+        _fail(f"rep_ai_supported_major must be a whole number, not {major!r}")
     result = load.ingest(
         source,
         destination,
         schema=settings["rep_ai_source_schema"],
-        supported_major=int(settings["rep_ai_supported_major"]),
+        supported_major=int(major),
         **options,
     )
     report.show_ingest(result)

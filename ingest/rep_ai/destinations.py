@@ -135,7 +135,7 @@ class Postgres:
         try:
             connection = psycopg2.connect(**self._address)
         except psycopg2.Error as error:
-            raise DestinationError(f"{self.name}: {str(error).strip()}") from None
+            raise DestinationError(f"{self.name}: {' '.join(str(error).split())}") from None
         connection.autocommit = True
         return connection
 

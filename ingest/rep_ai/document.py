@@ -57,7 +57,7 @@ _SEMVER = re.compile(
     re.ASCII,
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_TOO_DEEP = "values are nested deeper than can be read; ask for the night again"
+_TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from rep_ai import project
-from rep_ai.destinations import Destination, qualified, tables
+from rep_ai.destinations import Destination, DuckDB, qualified, tables
 from rep_ai.load import Report
 
 MARTS_SCHEMA = "rep_ai"
@@ -31,7 +32,8 @@ _SEEDS = {
     "interaction": "rep_ai_interaction_types.csv",
 }
 
-_console = Console(soft_wrap=True, highlight=False)
+# where no terminal sets a width, a row stays on its line
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 
 
 class UnknownType(NamedTuple):
@@ -69,7 +71,9 @@ class _Database:
 
 @contextmanager
 def _database(destination: Destination) -> Iterator[_Database]:
-    with closing(destination.connect()) as connection:
+    # a look must not make the file
+    absent = isinstance(destination, DuckDB) and not destination.path.exists()
+    with closing(duckdb.connect() if absent else destination.connect()) as connection:
         yield _Database(connection)
 
 
@@ -77,7 +81,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) ->
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     shown = [
         [
-            f"{cell:,}" if isinstance(cell, int) else "" if cell is None else str(cell)
+            f"{cell:,}" if isinstance(cell, int) else "" if cell is None else _line(str(cell))
             for cell in row
         ]
         for row in rows
@@ -137,7 +141,7 @@ def _line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def show_marts(destination: Destination, raw_schema: str) -> None:
+def show_marts(destination: Destination, settings: dict[str, Any]) -> None:
     """Say what came out of dbt build, and what in the data is not as expected."""
     with _database(destination) as database:
         names = sorted(
@@ -151,7 +155,7 @@ def show_marts(destination: Destination, raw_schema: str) -> None:
         ]
         click.echo()
         _table("What came out", ["mart", "rows"], counts)
-        _say_first_contact(database, raw_schema)
+        _say_first_contact(database, settings)
         _say_violations(database)
     click.echo(f"The marts are in {destination.name}, schema {MARTS_SCHEMA}. A first query:\n")
     dbt = Path(sys.executable).parent / "dbt"
@@ -159,13 +163,13 @@ def show_marts(destination: Destination, raw_schema: str) -> None:
     click.echo(f"  {shown} show --inline '{FIRST_QUERY}'")
 
 
-def _say_first_contact(database: _Database, raw_schema: str) -> None:
+def _say_first_contact(database: _Database, settings: dict[str, Any]) -> None:
     """Say in words where the data has other types and fields than the project knows."""
     unknown = database.unknown_types()
     if unknown:
-        click.echo(
-            f"{len(unknown)} types are not known yet, and their records are in no fact or count:"
-        )
+        included = str(settings["rep_ai_include_unknown_types"]).lower() == "true"
+        where = "all facts and counts" if included else "no fact or count"
+        click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
         for kind, name, count in unknown[:SHOWN]:
             click.echo(f"  {kind} {'without a type' if name is None else _line(name)}: {count:,}")
         if len(unknown) > SHOWN:
@@ -183,7 +187,7 @@ def _say_first_contact(database: _Database, raw_schema: str) -> None:
             what = f"no {entity} at all" if rule == "collection_missing" else f"no {entity}.{name}"
             click.echo(f"  {what}: {count:,} dumps")
         for collection in sorted({entity for rule, entity, _, _ in missing if rule[0] == "f"}):
-            _say_unlisted_fields(database, raw_schema, collection)
+            _say_unlisted_fields(database, settings["rep_ai_source_schema"], collection)
         click.echo(
             "A field that has another name is one line in ingest/rep_ai/vendor.py and one in "
             "models/staging, see CONTRIBUTING.md.\n"
@@ -268,7 +272,7 @@ def show_status(destination: Destination, raw_schema: str) -> None:
         files = database.rows(
             raw_schema,
             "deliveries",
-            "select status, count(*), count(distinct _delivery_id) from {table} "
+            "select status, count(distinct file_url), count(distinct _delivery_id) from {table} "
             f"{completed} group by status order by status",
         )
         if not files:
@@ -289,14 +293,25 @@ def show_status(destination: Destination, raw_schema: str) -> None:
         )
         if missing:
             _table("Missing, the last ten", ["from", "until"], missing)
-        rejected = database.rows(
+        # a file may have been mended, or read again, since: its last load counts
+        states = database.rows(
             raw_schema,
             "deliveries",
-            f"select file_url, reason from {{table}} {completed} and status = 'rejected' "
-            "order by file_url limit 20",
+            "select file_url, deliveries.status, reason from {table} as deliveries "
+            "inner join {schema}._dlt_loads as loads on deliveries._dlt_load_id = loads.load_id "
+            "where loads.status = 0 order by inserted_at",
         )
+        rejected = [
+            (url, reason)
+            for url, (status, reason) in sorted({row[0]: row[1:3] for row in states}.items())
+            if status == "rejected"
+        ]
         if rejected:
-            _table("Rejected, the first twenty", ["file", "reason"], rejected)
+            click.echo("Rejected")
+        for url, reason in rejected:
+            click.echo(f"{_line(url)}: {_line(reason)}")
+        if rejected:
+            click.echo()
         unknown = database.unknown_types()
         if unknown:
             _table("Unknown types", ["kind", "type", "records"], unknown)

@@ -117,7 +117,8 @@ def test_the_readme_shows_real_output(place: Place, number: int) -> None:
     """Each query of the README gives what the README says."""
     sql, table = blocks()[number]
     with duckdb.connect(str(place.database), read_only=True) as connection:
-        result = connection.execute(rendered(sql))
+        # as dbt show does
+        result = connection.execute(f"{rendered(sql)}\nlimit 5")
         header = [column[0] for column in result.description or ()]
         rows = [[shown(value) for value in row] for row in result.fetchall()]
     assert [header, *rows] == [table[0], *table[2:]]
@@ -146,6 +147,8 @@ def test_the_readme_names_files_that_exist() -> None:
     [
         (["ingest"], 2, "Missing argument"),
         (["ingest", "--vars", "[1]", "x"], 2, "YAML mapping"),
+        (["ingest", "--vars", "{a", "x"], 2, "YAML mapping"),
+        (["ingest", "--vars", "{rep_ai_supported_major: x}", "x"], 1, "must be a whole number"),
         (["ingest", "no/such/folder"], 1, "no such file or folder"),
         (["ingest", "--target", "oracle", "x"], 1, "no target 'oracle'"),
         (["types", "--add", "SCREEN_SHARE"], 2, "not KIND:TYPE"),
@@ -162,6 +165,22 @@ def test_usage_and_failure(
     assert result.exit_code == code
     assert said in result.output
     assert "Traceback" not in result.output
+    assert list(tmp_path.glob("*.duckdb")) == []
+
+
+def test_status_forgets_what_was_mended(place: Place, tmp_path: Path) -> None:
+    """A rejected file that was replaced by a good one is not called rejected."""
+    environment = {**place.environment, "REP_AI_DUCKDB": str(tmp_path / "mended.duckdb")}
+    night = tmp_path / "night \n\x1b[31m.json"
+    night.write_bytes(b"")
+    assert rep_ai("ingest", night, environment=environment).returncode == 3
+    said = rep_ai("status", environment=environment).stdout
+    assert "the file is empty" in said
+    assert "\x1b" not in said
+    assert r"night \n\x1b[31m.json: the file is empty" in said
+    night.write_bytes(next(place.dumps.iterdir()).read_bytes())
+    assert rep_ai("ingest", night, environment=environment).returncode == 0
+    assert "the file is empty" not in rep_ai("status", environment=environment).stdout
 
 
 def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

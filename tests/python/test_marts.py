@@ -211,9 +211,10 @@ def test_nothing_is_landed(database: Database) -> None:
 @given(
     parts=st.lists(histories(max_windows=4), min_size=2, max_size=3),
     cuts=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    variables=st.sampled_from(VARIANTS),
 )
 def test_runs_of_the_program_build_what_the_oracle_says(
-    parts: list[list[Delivery]], cuts: tuple[float, float]
+    parts: list[list[Delivery]], cuts: tuple[float, float], variables: dict[str, object]
 ) -> None:
     unknown = datetime(2025, 12, 31)  # a file on a disk has a time
     deliveries = [Delivery(d.content, d.modified_at or unknown) for part in parts for d in part]
@@ -226,8 +227,9 @@ def test_runs_of_the_program_build_what_the_oracle_says(
             if start < end:
                 for number in range(start, end):
                     write(folder / "dumps" / f"{number}.json", deliveries[number])
-                run(folder, any(read_dump(d) is None for d in deliveries[start:end]))
-        expected = wanted(deliveries)
+                rejected = any(read_dump(d) is None for d in deliveries[start:end])
+                assert run(folder, variables) == (3 if rejected else 0)
+        expected = wanted(deliveries, **variables)
         with duckdb.connect(str(folder / "history.duckdb"), read_only=True) as connection:
             built = {name: rows_of(connection, f"rep_ai.{name}") for name in expected}
     assert not (found := difference(built, expected)), found
@@ -242,14 +244,10 @@ def write(path: Path, delivery: Delivery) -> None:
     os.utime(path, (seconds, seconds))
 
 
-def run(folder: Path, some_are_rejected: bool) -> None:
-    """Run the program on all files there are by now."""
-    result = subprocess.run(
-        [sys.executable, "-c", "from rep_ai.cli import main; main()", "run", "dumps"],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == (3 if some_are_rejected else 0), result.stdout + result.stderr
+def run(folder: Path, variables: dict[str, object]) -> int:
+    """Run the program on all files there are by now; what it says is shown if the test fails."""
+    program = [sys.executable, "-c", "from rep_ai.cli import main; main()"]
+    options = ["--vars", json.dumps(variables)] if variables else []
+    return subprocess.run(
+        [*program, "run", "dumps", *options], cwd=folder, env=environment(folder), check=False
+    ).returncode
