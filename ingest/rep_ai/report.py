@@ -78,7 +78,7 @@ def _database(destination: Destination) -> Iterator[_Database]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     shown = [
         [
             f"{cell:,}" if isinstance(cell, int) else "" if cell is None else _line(str(cell))
@@ -91,6 +91,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         table.add_column(column, justify="right" if is_count else "left", overflow="fold")
     for row in shown:
         table.add_row(*map(escape, row))
+    _console.print(escape(title), style="bold")
     _console.print(table)
     _console.print()
 
