@@ -108,7 +108,7 @@ def load_lists(draw: st.DrawFn) -> list[Load]:
             # its rows are there, but it never completed
             "dead": Load([*again, *draw(histories(max_windows=2))], completed=False),
             # a run that took the version for one it does not support
-            "rejected": Load(again, supported_major=2),
+            "rejected": Load(again, supported_major=3),
             # what two runs loaded at once counts once
             "again": Load(again, forgetful=True),
         }[kind]
