@@ -71,3 +71,9 @@
     {%- endfor -%}
     {{ dbt.concat(parts) }}
 {%- endmacro %}
+
+
+{# Whether a record is the one of its id in its dump that holds: the one at the later position. #}
+{% macro rep_ai_holds(id) -%}
+    row_number() over (partition by delivery_id, {{ id }} order by record_position desc) = 1
+{%- endmacro %}

@@ -18,3 +18,48 @@
         rep_ai_in_delivery(parts), "', position '", rep_ai_text('record_position')
     ]) }}
 {%- endmacro %}
+
+
+{#
+    Which rows of the violations a build looks at again, as conditions. What a delivery alone
+    decides: where the deliveries of its night have changed. What its place among the others
+    decides: where the record or the group itself has. An unknown user: always.
+#}
+{% macro rep_ai_violations_to_take_out() -%}
+    {%- set decided_by_delivery = "(rule in ('missing_id', 'key_differs_from_id', 'duplicate_id',"
+        ~ " 'rejected_record', 'unreadable_time', 'accept_missing', 'collection_missing',"
+        ~ " 'field_missing') or rule = 'outside_window'"
+        ~ " and entity = 'unique_visitor_session_actions')" -%}
+    {%- set conditions = [
+        "rule = 'unknown_user'",
+        decided_by_delivery ~ ' and dump_start_at in (' ~ rep_ai_changed_starts() ~ ')',
+    ] -%}
+    {%- for entity in [
+        'unique_visitor_sessions',
+        'unique_visitor_session_actions',
+        'unique_visitor_session_interactions',
+        'session_groups',
+    ] -%}
+        {%- do conditions.append(
+            'not ' ~ decided_by_delivery ~ " and entity = '" ~ entity ~ "' and record_id in ("
+            ~ rep_ai_changed_records(entity) ~ ')'
+        ) -%}
+    {%- endfor -%}
+    {{ return(conditions) }}
+{%- endmacro %}
+
+
+{# The starts of the windows whose deliveries have changed since the last build: a query. #}
+{% macro rep_ai_changed_starts(last_build='last_build') -%}
+    select changes.window_start_at
+    from {{ ref('int_rep_ai__deliveries') }} as changes
+    where {{ rep_ai_changed_since(last_build, 'changes') }}
+{%- endmacro %}
+
+
+{# The records of one kind that have changed since the last build: a query of their ids. #}
+{% macro rep_ai_changed_records(entity, last_build='last_build') -%}
+    select changes.record_id
+    from {{ ref('int_rep_ai__changed_records') }} as changes
+    where changes.entity = '{{ entity }}' and changes.build_number > {{ last_build }}
+{%- endmacro %}

@@ -1,17 +1,42 @@
+{{ config(materialized='incremental', unique_key=['action_id', 'changed_in']) }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
+{% if last_build -%}
+affected as (
+
+    {{ rep_ai_delivered_ids('unique_visitor_session_actions', 'action_id', last_build) }}
+
+),
+
+{% endif -%}
 records as (
 
-    select * from {{ ref('stg_rep_ai__actions') }} where action_id is not null
+    select *
+    from {{ ref('stg_rep_ai__actions') }}
+    where
+        action_id is not null
+        {%- if last_build %}
+        and action_id in (select affected.action_id from affected)
+        {%- endif %}
 
 ),
 
-known_types as (
+{% if last_build -%}
+-- where the record that held before can lie
+searched as (
 
-    select type from {{ ref('rep_ai_action_types') }}
+    {{ rep_ai_changed_deliveries(last_build) }}
+
+    union distinct
+
+    select delivery_id from records
 
 ),
 
+{% endif -%}
 -- the record of the last window, and in that the one that holds
 ranked as (
 
@@ -25,20 +50,34 @@ ranked as (
 
 ),
 
-final as (
+computed as (
 
     select
-        ranked.action_id,
-        ranked.action_type,
-        ranked.session_id,
-        ranked.properties,
-        ranked.window_number as last_window_number,
-        known_types.type is not null as is_known_type,
-        ranked.occurred_at
+        action_id,
+        action_type,
+        session_id,
+        delivery_id,
+        properties,
+        occurred_at,
+        window_start_at as last_window_start_at,
+        window_end_at as last_window_end_at
     from ranked
-    left join known_types on ranked.action_type = known_types.type
-    where ranked.recency = 1
+    where recency = 1
 
-)
+),
 
-select * from final
+{{ rep_ai_versions(
+    last_build,
+    keys=['action_id'],
+    columns=[
+        'action_id',
+        'action_type',
+        'session_id',
+        'delivery_id',
+        'properties',
+        'occurred_at',
+        'last_window_start_at',
+        'last_window_end_at',
+    ],
+    held_where='delivery_id in (select searched.delivery_id from searched)',
+) }}

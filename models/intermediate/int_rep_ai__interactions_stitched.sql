@@ -1,20 +1,47 @@
+{{ config(materialized='incremental', unique_key=['interaction_id', 'changed_in']) }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
+{% if last_build -%}
+affected as (
+
+    {{ rep_ai_delivered_ids(
+        'unique_visitor_session_interactions', 'interaction_id', last_build
+    ) }}
+
+    union distinct
+
+    {{ rep_ai_open_ids('interaction_id', last_build) }}
+
+),
+
+{% endif -%}
 records as (
 
-    select * from {{ ref('stg_rep_ai__interactions') }} where holds
+    select *
+    from {{ ref('stg_rep_ai__interactions') }}
+    where
+        interaction_id is not null
+        {%- if last_build %}
+        and interaction_id in (select affected.interaction_id from affected)
+        {%- endif %}
+
+),
+
+ranked as (
+
+    select
+        *,
+        {{ rep_ai_holds('interaction_id') }} as holds
+    from records
 
 ),
 
 windows as (
 
-    select * from {{ ref('int_rep_ai__windows') }}
-
-),
-
-known_types as (
-
-    select type from {{ ref('rep_ai_interaction_types') }}
+    select * from {{ ref('int_rep_ai__windows') }} where replaced_in is null
 
 ),
 
@@ -27,7 +54,8 @@ marked as (
             partition by interaction_id
         ) as acceptance_window_number,
         max(window_number) over (partition by interaction_id) as last_window_number
-    from records
+    from ranked
+    where holds
 
 ),
 
@@ -39,7 +67,10 @@ stitched as (
         {{ rep_ai_last_known('session_id', 'window_number') }} as session_id,
         {{ rep_ai_last_known('user_id', 'window_number') }} as user_id,
         max(case when window_number = last_window_number then properties end) as properties,
-        max(window_number) as last_window_number,
+        max(case when window_number = last_window_number then window_start_at end)
+            as last_window_start_at,
+        max(case when window_number = last_window_number then window_end_at end)
+            as last_window_end_at,
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         {{ dbt.bool_or('window_number = acceptance_window_number and accept') }} as accept,
         min(started_at) as started_at,
@@ -60,7 +91,10 @@ ended as (
         case when stitched.ended_at is not null then 'ended' else windows.open_end_status end
             as end_status
     from stitched
-    inner join windows on stitched.last_window_number = windows.window_number
+    inner join windows
+        on
+            stitched.last_window_start_at = windows.window_start_at
+            and stitched.last_window_end_at = windows.window_end_at
 
 ),
 
@@ -79,34 +113,53 @@ judged as (
 
 ),
 
-final as (
+computed as (
 
     select
-        judged.interaction_id,
-        judged.interaction_type,
-        judged.session_id,
-        judged.user_id,
-        judged.properties,
-        judged.end_status,
-        judged.acceptance,
-        judged.last_window_number,
-        {{ rep_ai_seconds_between('judged.started_at', 'judged.ended_at') }} as duration_seconds,
+        interaction_id,
+        interaction_type,
+        session_id,
+        user_id,
+        properties,
+        end_status,
+        acceptance,
+        {{ rep_ai_seconds_between('started_at', 'ended_at') }} as duration_seconds,
         case
-            when judged.acceptance = 'accepted'
-                then
-                    {{ rep_ai_seconds_between('judged.acceptance_started_at', 'judged.accept_at') }}
+            when acceptance = 'accepted'
+                then {{ rep_ai_seconds_between('acceptance_started_at', 'accept_at') }}
         end as seconds_to_accept,
-        known_types.type is not null as is_known_type,
-        judged.crossed_midnight,
-        judged.acceptance in ('automatic', 'accepted') as is_accepted,
-        judged.started_at,
-        judged.ended_at,
-        judged.acceptance_started_at,
-        case when judged.acceptance in ('automatic', 'accepted') then judged.accept_at end
-            as accepted_at
+        crossed_midnight,
+        acceptance in ('automatic', 'accepted') as is_accepted,
+        started_at,
+        ended_at,
+        acceptance_started_at,
+        case when acceptance in ('automatic', 'accepted') then accept_at end as accepted_at,
+        last_window_start_at,
+        last_window_end_at
     from judged
-    left join known_types on judged.interaction_type = known_types.type
 
-)
+),
 
-select * from final
+{{ rep_ai_versions(
+    last_build,
+    keys=['interaction_id'],
+    columns=[
+        'interaction_id',
+        'interaction_type',
+        'session_id',
+        'user_id',
+        'properties',
+        'end_status',
+        'acceptance',
+        'duration_seconds',
+        'seconds_to_accept',
+        'crossed_midnight',
+        'is_accepted',
+        'started_at',
+        'ended_at',
+        'acceptance_started_at',
+        'accepted_at',
+        'last_window_start_at',
+        'last_window_end_at',
+    ],
+) }}

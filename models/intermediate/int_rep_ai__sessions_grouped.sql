@@ -3,20 +3,104 @@
     many rounds as the longest way has steps: engines stop it early, or scan all sessions each
     time. So ways are walked in jumps, and a jump of one level is up to 16 jumps of the level
     below: at the last level a million steps, which end where the way ends, or on a cycle.
+
+    All on one way are in one group. So where sessions change, the ways of the groups that they
+    were in, or that bear their names, are walked again, and no others.
 -#}
 
+{{ config(materialized='incremental', unique_key=['session_id', 'changed_in']) }}
+
+{%- set last_build = rep_ai_last_build() -%}
 {%- set levels = 5 -%}
 {%- set jumps_per_level = 16 -%}
 
 with recursive
 
-sessions as (
+stitched as (
 
     select
         session_id,
         label,
         started_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null
+
+),
+
+{% if last_build -%}
+previous as (
+
+    select
+        session_id,
+        session_group_id
+    from {{ this }}
+    where replaced_in is null
+
+),
+
+changed as (
+
+    select distinct session_id
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where {{ rep_ai_changed_since(last_build) }}
+
+),
+
+changed_groups as (
+
+    select session_id as session_group_id from changed
+
+    union distinct
+
+    select previous.session_group_id
+    from previous
+    inner join changed on previous.session_id = changed.session_id
+
+),
+
+walked as (
+
+    select session_id from changed
+
+    union distinct
+
+    select previous.session_id
+    from previous
+    inner join changed_groups on previous.session_group_id = changed_groups.session_group_id
+
+),
+
+sessions as (
+
+    select stitched.*
+    from stitched
+    inner join walked on stitched.session_id = walked.session_id
+
+),
+
+-- where a way leads out of what is walked again, it ends as it did
+steps as (
+
+    select
+        sessions.session_id,
+        case
+            when walked.session_id is null
+                then coalesce(previous.session_group_id, sessions.label)
+            else sessions.label
+        end as label,
+        sessions.started_at,
+        labelled.label is null or labelled.label = labelled.session_id as is_last_step
+    from sessions
+    left join sessions as labelled on sessions.label = labelled.session_id
+    left join previous on sessions.label = previous.session_id
+    left join walked on sessions.label = walked.session_id
+
+),
+
+{% else -%}
+sessions as (
+
+    select * from stitched
 
 ),
 
@@ -33,6 +117,7 @@ steps as (
 
 ),
 
+{% endif -%}
 led_to as (
 
     select distinct label as session_id
@@ -155,7 +240,66 @@ grouped as (
 
 ),
 
-final as (
+{% if last_build -%}
+reached_groups as (
+
+    select distinct session_group_id from grouped
+
+),
+
+-- who was in such a group before, and is not walked again
+kept as (
+
+    select
+        previous.session_id,
+        previous.session_group_id
+    from previous
+    inner join reached_groups on previous.session_group_id = reached_groups.session_group_id
+    left join walked on previous.session_id = walked.session_id
+    where walked.session_id is null
+
+),
+
+members as (
+
+    select
+        session_id,
+        session_group_id,
+        started_at
+    from grouped
+
+    union all
+
+    select
+        kept.session_id,
+        kept.session_group_id,
+        stitched.started_at
+    from kept
+    inner join stitched on kept.session_id = stitched.session_id
+
+),
+
+affected as (
+
+    select session_id from walked
+    union distinct
+    select session_id from kept
+
+),
+
+{% else -%}
+members as (
+
+    select
+        session_id,
+        session_group_id,
+        started_at
+    from grouped
+
+),
+
+{% endif -%}
+computed as (
 
     select
         session_id,
@@ -167,8 +311,12 @@ final as (
                 started_at,
                 {{ rep_ai_by_code_point('session_id') }}
         ) as session_number_in_group
-    from grouped
+    from members
 
-)
+),
 
-select * from final
+{{ rep_ai_versions(
+    last_build,
+    keys=['session_id'],
+    columns=['session_id', 'session_group_id', 'session_number_in_group'],
+) }}

@@ -1,14 +1,55 @@
+{{ config(materialized='incremental', unique_key=['session_id', 'changed_in']) }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
+{% if last_build -%}
+affected as (
+
+    {{ rep_ai_delivered_ids('unique_visitor_sessions', 'session_id', last_build) }}
+
+    union distinct
+
+    {{ rep_ai_open_ids('session_id', last_build) }}
+
+),
+
+{% endif -%}
 records as (
 
-    select * from {{ ref('stg_rep_ai__sessions') }} where holds
+    select *
+    from {{ ref('stg_rep_ai__sessions') }}
+    where
+        session_id is not null
+        {%- if last_build %}
+        and session_id in (select affected.session_id from affected)
+        {%- endif %}
+
+),
+
+ranked as (
+
+    select
+        *,
+        {{ rep_ai_holds('session_id') }} as holds
+    from records
+
+),
+
+marked as (
+
+    select
+        *,
+        max(window_number) over (partition by session_id) as last_window_number
+    from ranked
+    where holds
 
 ),
 
 windows as (
 
-    select * from {{ ref('int_rep_ai__windows') }}
+    select * from {{ ref('int_rep_ai__windows') }} where replaced_in is null
 
 ),
 
@@ -22,16 +63,19 @@ stitched as (
         {{ rep_ai_first_known('referrer', 'window_number') }} as referrer,
         {{ rep_ai_last_known('user_agent', 'window_number') }} as user_agent,
         count(*) as dump_count,
-        max(window_number) as last_window_number,
+        max(case when window_number = last_window_number then window_start_at end)
+            as last_window_start_at,
+        max(case when window_number = last_window_number then window_end_at end)
+            as last_window_end_at,
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         min(started_at) as started_at,
         {{ rep_ai_last_known('ended_at', 'window_number') }} as ended_at
-    from records
+    from marked
     group by session_id
 
 ),
 
-final as (
+computed as (
 
     select
         stitched.session_id,
@@ -42,15 +86,37 @@ final as (
         case when stitched.ended_at is not null then 'ended' else windows.open_end_status end
             as end_status,
         stitched.dump_count,
-        stitched.last_window_number,
         {{ rep_ai_seconds_between('stitched.started_at', 'stitched.ended_at') }}
             as duration_seconds,
         stitched.crossed_midnight,
         stitched.started_at,
-        stitched.ended_at
+        stitched.ended_at,
+        stitched.last_window_start_at,
+        stitched.last_window_end_at
     from stitched
-    inner join windows on stitched.last_window_number = windows.window_number
+    inner join windows
+        on
+            stitched.last_window_start_at = windows.window_start_at
+            and stitched.last_window_end_at = windows.window_end_at
 
-)
+),
 
-select * from final
+{{ rep_ai_versions(
+    last_build,
+    keys=['session_id'],
+    columns=[
+        'session_id',
+        'label',
+        'visitor_id',
+        'referrer',
+        'user_agent',
+        'end_status',
+        'dump_count',
+        'duration_seconds',
+        'crossed_midnight',
+        'started_at',
+        'ended_at',
+        'last_window_start_at',
+        'last_window_end_at',
+    ],
+) }}

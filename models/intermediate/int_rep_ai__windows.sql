@@ -1,13 +1,16 @@
+{{ config(materialized='incremental', unique_key=['window_start_at', 'window_end_at', 'changed_in']) }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 deliveries as (
 
     select
-        window_number,
         window_start_at,
         window_end_at
-    from {{ ref('stg_rep_ai__deliveries') }}
-    where is_current
+    from {{ ref('int_rep_ai__deliveries') }}
+    where replaced_in is null
 
 ),
 
@@ -20,7 +23,9 @@ bounds as (
 -- windows that cover the moment at which another one ends
 covered as (
 
-    select distinct deliveries.window_number
+    select distinct
+        deliveries.window_start_at,
+        deliveries.window_end_at
     from deliveries
     inner join deliveries as others
         on
@@ -29,21 +34,28 @@ covered as (
 
 ),
 
-final as (
+computed as (
 
     select
-        deliveries.window_number,
+        deliveries.window_start_at,
+        deliveries.window_end_at,
         case
             when deliveries.window_start_at = bounds.last_start_at then 'ongoing'
-            when covered.window_number is not null then 'never_closed'
+            when covered.window_end_at is not null then 'never_closed'
             else 'awaiting_dump'
-        end as open_end_status,
-        deliveries.window_start_at,
-        deliveries.window_end_at
+        end as open_end_status
     from deliveries
     cross join bounds
-    left join covered on deliveries.window_number = covered.window_number
+    left join covered
+        on
+            deliveries.window_start_at = covered.window_start_at
+            and deliveries.window_end_at = covered.window_end_at
 
-)
+),
 
-select * from final
+{{ rep_ai_versions(
+    last_build,
+    keys=['window_start_at', 'window_end_at'],
+    columns=['window_start_at', 'window_end_at', 'open_end_status'],
+    affected=none,
+) }}

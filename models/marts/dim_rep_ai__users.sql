@@ -2,7 +2,16 @@ with
 
 records as (
 
-    select * from {{ ref('stg_rep_ai__users') }} where holds
+    select * from {{ ref('stg_rep_ai__users') }} where user_id is not null
+
+),
+
+ranked as (
+
+    select
+        *,
+        {{ rep_ai_holds('user_id') }} as holds
+    from records
 
 ),
 
@@ -14,7 +23,8 @@ users as (
         {{ rep_ai_last_known('display_name', 'window_number') }} as display_name,
         {{ rep_ai_last_known('title', 'window_number') }} as title,
         {{ rep_ai_last_known('is_active', 'window_number') }} as is_active
-    from records
+    from ranked
+    where holds
     group by user_id
 
 ),

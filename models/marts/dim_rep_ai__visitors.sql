@@ -1,14 +1,39 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
+    'visitor_id in (' ~ rep_ai_changed('visitor') ~ ')'
+]) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 records as (
 
-    select * from {{ ref('stg_rep_ai__visitors') }} where holds
+    select *
+    from {{ ref('stg_rep_ai__visitors') }}
+    where
+        visitor_id is not null
+        {%- if last_build %}
+        and visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
+        {%- endif %}
+
+),
+
+ranked as (
+
+    select
+        *,
+        {{ rep_ai_holds('visitor_id') }} as holds
+    from records
 
 ),
 
 sessions as (
 
-    select * from {{ ref('fct_rep_ai__sessions') }}
+    select *
+    from {{ ref('fct_rep_ai__sessions') }}
+    {%- if last_build %}
+    where visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
+    {%- endif %}
 
 ),
 
@@ -18,7 +43,8 @@ visitors as (
         visitor_id,
         {{ rep_ai_last_known('custom_id', 'window_number') }} as custom_id,
         {{ rep_ai_last_known('custom_metadata', 'window_number') }} as custom_metadata
-    from records
+    from ranked
+    where holds
     group by visitor_id
 
 ),
@@ -43,6 +69,9 @@ interaction_totals as (
         visitor_id,
         count(*) as interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
+    {%- if last_build %}
+    where visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
+    {%- endif %}
     group by visitor_id
 
 ),

@@ -1,22 +1,32 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('action_id') }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
+
+known_types as (
+
+    select type from {{ ref('rep_ai_action_types') }}
+
+),
 
 actions as (
 
-    select *
-    from {{ ref('int_rep_ai__actions_deduplicated') }}
-    where is_known_type or {{ rep_ai_include_unknown_types() }}
+    {{ rep_ai_rows_of_changed_sessions(
+        ref('int_rep_ai__actions_deduplicated'), last_build, 'action_id', where='replaced_in is null'
+    ) }}
 
 ),
 
 sessions as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }}
+    select * from {{ ref('int_rep_ai__sessions_stitched') }} where replaced_in is null
 
 ),
 
 groups as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+    select * from {{ ref('int_rep_ai__sessions_grouped') }} where replaced_in is null
 
 ),
 
@@ -33,6 +43,8 @@ final as (
     from actions
     left join sessions on actions.session_id = sessions.session_id
     left join groups on actions.session_id = groups.session_id
+    left join known_types on actions.action_type = known_types.type
+    where known_types.type is not null or {{ rep_ai_include_unknown_types() }}
 
 )
 

@@ -1,20 +1,24 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('event_id') }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 sessions as (
 
-    select * from {{ ref('fct_rep_ai__sessions') }}
+    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__sessions'), last_build) }}
 
 ),
 
 actions as (
 
-    select * from {{ ref('fct_rep_ai__actions') }}
+    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__actions'), last_build, 'action_id') }}
 
 ),
 
 interactions as (
 
-    select * from {{ ref('fct_rep_ai__interactions') }}
+    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__interactions'), last_build, 'interaction_id') }}
 
 ),
 

@@ -1,22 +1,32 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('interaction_id') }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
+
+known_types as (
+
+    select type from {{ ref('rep_ai_interaction_types') }}
+
+),
 
 interactions as (
 
-    select *
-    from {{ ref('int_rep_ai__interactions_stitched') }}
-    where is_known_type or {{ rep_ai_include_unknown_types() }}
+    {{ rep_ai_rows_of_changed_sessions(
+        ref('int_rep_ai__interactions_stitched'), last_build, 'interaction_id', where='replaced_in is null'
+    ) }}
 
 ),
 
 sessions as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }}
+    select * from {{ ref('int_rep_ai__sessions_stitched') }} where replaced_in is null
 
 ),
 
 groups as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+    select * from {{ ref('int_rep_ai__sessions_grouped') }} where replaced_in is null
 
 ),
 
@@ -42,6 +52,8 @@ final as (
     from interactions
     left join sessions on interactions.session_id = sessions.session_id
     left join groups on interactions.session_id = groups.session_id
+    left join known_types on interactions.interaction_type = known_types.type
+    where known_types.type is not null or {{ rep_ai_include_unknown_types() }}
 
 )
 

@@ -1,8 +1,18 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
+    'session_group_id in (' ~ rep_ai_changed('session_group') ~ ')'
+]) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 sessions as (
 
-    select * from {{ ref('fct_rep_ai__sessions') }}
+    select *
+    from {{ ref('fct_rep_ai__sessions') }}
+    {%- if last_build %}
+    where session_group_id in ({{ rep_ai_changed('session_group', last_build) }})
+    {%- endif %}
 
 ),
 

@@ -1,14 +1,20 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions() }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 sessions as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }}
+    {{ rep_ai_rows_of_changed_sessions(
+        ref('int_rep_ai__sessions_stitched'), last_build, where='replaced_in is null'
+    ) }}
 
 ),
 
 groups as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+    select * from {{ ref('int_rep_ai__sessions_grouped') }} where replaced_in is null
 
 ),
 
@@ -18,6 +24,9 @@ action_counts as (
         session_id,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
+    {%- if last_build %}
+    where session_id in ({{ rep_ai_changed('session', last_build) }})
+    {%- endif %}
     group by session_id
 
 ),
@@ -29,6 +38,9 @@ interaction_counts as (
         count(*) as interaction_count,
         count(case when is_accepted then 1 end) as accepted_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
+    {%- if last_build %}
+    where session_id in ({{ rep_ai_changed('session', last_build) }})
+    {%- endif %}
     group by session_id
 
 ),

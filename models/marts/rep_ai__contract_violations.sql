@@ -1,7 +1,11 @@
 {#-
-    One CTE per rule, named as the rule: (entity, record_id, window_number, detail). Rules about
+    One CTE per rule, named as the rule: (entity, record_id, dump_start_at, detail). Rules about
     what a document says look at all its records, rules about what it means at those that hold.
 -#}
+
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out(rep_ai_violations_to_take_out()) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
 
 {%- set rules = {
     'missing_id': 'error',
@@ -75,64 +79,99 @@
     ('unique_visitor_session_interactions', 'accept_time', 'accept_at'),
 ] -%}
 
+{%- set merged = {
+    'unique_visitor_sessions': 'int_rep_ai__sessions_stitched',
+    'unique_visitor_session_actions': 'int_rep_ai__actions_deduplicated',
+    'unique_visitor_session_interactions': 'int_rep_ai__interactions_stitched',
+} -%}
+
 {%- set lasting = ['unique_visitor_sessions', 'unique_visitor_session_interactions'] -%}
 
 with
 
 deliveries as (
 
-    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+    select *
+    from {{ ref('stg_rep_ai__deliveries') }}
+    where
+        is_current
+        {%- if last_build %}
+        and window_start_at in ({{ rep_ai_changed_starts(last_build) }})
+        {%- endif %}
 
 ),
 
 {% for collection, (model, id, count, fields) in collections.items() -%}
 {{ model }} as (
 
-    select * from {{ ref('stg_rep_ai__' ~ model) }}
+    select
+        *,
+        window_start_at as dump_start_at,
+        {{ id }} is not null and {{ rep_ai_holds(id) }} as holds
+    from {{ ref('stg_rep_ai__' ~ model) }}
+    {%- if last_build %}
+    where delivery_id in (select deliveries.delivery_id from deliveries)
+    {%- endif %}
 
 ),
 
 {% endfor -%}
 rejected_records as (
 
-    select * from {{ ref('stg_rep_ai__rejected_records') }}
+    select
+        *,
+        window_start_at as dump_start_at
+    from {{ ref('stg_rep_ai__rejected_records') }}
+    {%- if last_build %}
+    where delivery_id in (select deliveries.delivery_id from deliveries)
+    {%- endif %}
 
 ),
 
-stitched_sessions as (
+{% for collection, table in merged.items() -%}
+merged_{{ collections[collection][0] }} as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }}
-
-),
-
-stitched_interactions as (
-
-    select * from {{ ref('int_rep_ai__interactions_stitched') }}
-
-),
-
-deduplicated_actions as (
-
-    select * from {{ ref('int_rep_ai__actions_deduplicated') }}
+    select *
+    from {{ ref(table) }}
+    where
+        replaced_in is null
+        {%- if last_build %}
+        and {{ collections[collection][1] }} in (
+            {{ rep_ai_changed_records(collection, last_build) }}
+        )
+        {%- endif %}
 
 ),
 
-numbered_sessions as (
+{% endfor -%}
+all_sessions as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+    select * from {{ ref('int_rep_ai__sessions_stitched') }} where replaced_in is null
+
+),
+
+memberships as (
+
+    select *
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where
+        replaced_in is null
+        {%- if last_build %}
+        and session_group_id in ({{ rep_ai_changed_records('session_groups', last_build) }})
+        {%- endif %}
 
 ),
 
 grouped_sessions as (
 
     select
-        numbered_sessions.session_group_id,
-        numbered_sessions.session_number_in_group,
-        stitched_sessions.session_id,
-        stitched_sessions.visitor_id,
-        stitched_sessions.last_window_number
-    from numbered_sessions
-    inner join stitched_sessions on numbered_sessions.session_id = stitched_sessions.session_id
+        memberships.session_group_id,
+        memberships.session_number_in_group,
+        all_sessions.session_id,
+        all_sessions.visitor_id,
+        all_sessions.last_window_start_at
+    from memberships
+    inner join all_sessions on memberships.session_id = all_sessions.session_id
 
 ),
 
@@ -141,7 +180,7 @@ missing_id as (
     select
         '{{ collection }}' as entity,
         cast(null as {{ dbt.type_string() }}) as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_at_record(["'no id and no key: it is in no mart'"]) }} as detail
     from {{ model }}
     where {{ id }} is null
@@ -155,7 +194,7 @@ key_differs_from_id as (
     select
         '{{ collection }}' as entity,
         {{ id }} as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_at_record(["'its key is '", 'record_key', "', and the id holds'"]) }} as detail
     from {{ model }}
     where {{ rep_ai_id('raw_id') }} is not null and record_key is not null
@@ -169,7 +208,7 @@ repeated_{{ model }} as (
 
     select distinct
         {{ id }},
-        window_number
+        delivery_id
     from {{ model }}
     where {{ id }} is not null and not holds
 
@@ -183,13 +222,13 @@ contents as (
         '{{ collection }}' as entity,
         {{ model }}.{{ id }} as record_id,
         {{ model }}.delivery_id,
-        {{ model }}.window_number,
+        {{ model }}.dump_start_at,
         {{ rep_ai_content(columns) }} as content
     from {{ model }}
     inner join repeated_{{ model }}
         on
             {{ model }}.{{ id }} = repeated_{{ model }}.{{ id }}
-            and {{ model }}.window_number = repeated_{{ model }}.window_number
+            and {{ model }}.delivery_id = repeated_{{ model }}.delivery_id
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -200,12 +239,12 @@ duplicate_id as (
     select
         entity,
         record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_in_delivery([
             rep_ai_text('count(*)'), "' records of other content, the last one holds'"
         ]) }} as detail
     from contents
-    group by entity, record_id, window_number, delivery_id
+    group by entity, record_id, dump_start_at, delivery_id
     having count(distinct content) > 1
 
 ),
@@ -215,7 +254,7 @@ rejected_record as (
     select
         collection as entity,
         record_key as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_at_record(['reason']) }} as detail
     from rejected_records
 
@@ -227,7 +266,7 @@ unreadable_time as (
     select
         '{{ collection }}' as entity,
         {{ id }} as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_at_record(["'" ~ field ~ " is '", 'raw_' ~ field]) }} as detail
     from {{ model }}
     where {{ id }} is not null and raw_{{ field }} is not null and {{ column }} is null
@@ -242,54 +281,73 @@ end_before_start as (
     select
         '{{ collection }}' as entity,
         {{ id }} as record_id,
-        last_window_number as window_number,
+        last_window_start_at as dump_start_at,
         {{ dbt.concat([
             "'ends at '", rep_ai_text('ended_at'), "', starts at '", rep_ai_text('started_at')
         ]) }} as detail
-    from stitched_{{ model }}
+    from merged_{{ model }}
     where ended_at < started_at
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
 ),
 
-{% for rule, model, id, reference, held in [
-    ('unknown_visitor', 'stitched_sessions', 'session_id', 'visitor_id', 'visitors'),
-    ('unknown_user', 'stitched_interactions', 'interaction_id', 'user_id', 'users'),
-] -%}
-held_{{ held }} as (
+held_visitors as (
 
-    select distinct {{ reference }} from {{ held }}
+    select distinct visitor_id
+    from {{ ref('stg_rep_ai__visitors') }}
+    {%- if last_build %}
+    where visitor_id in (select merged_sessions.visitor_id from merged_sessions)
+    {%- endif %}
 
 ),
 
+held_users as (
+
+    select distinct user_id from {{ ref('stg_rep_ai__users') }}
+
+),
+
+-- users are few, and come in every dump
+all_interactions as (
+
+    select *
+    from {{ ref('int_rep_ai__interactions_stitched') }}
+    where replaced_in is null
+
+),
+
+{% for rule, entity, model, id, reference, held in [
+    ('unknown_visitor', lasting[0], 'merged_sessions', 'session_id', 'visitor_id', 'held_visitors'),
+    ('unknown_user', lasting[1], 'all_interactions', 'interaction_id', 'user_id', 'held_users'),
+] -%}
 {{ rule }} as (
 
     select
-        '{{ 'unique_visitor_sessions' if held == 'visitors' else lasting[1] }}' as entity,
+        '{{ entity }}' as entity,
         {{ model }}.{{ id }} as record_id,
-        {{ model }}.last_window_number as window_number,
+        {{ model }}.last_window_start_at as dump_start_at,
         {{ dbt.concat(["'no dump holds " ~ reference ~ " '", model ~ '.' ~ reference]) }} as detail
     from {{ model }}
-    left join held_{{ held }} on {{ model }}.{{ reference }} = held_{{ held }}.{{ reference }}
-    where {{ model }}.{{ reference }} is not null and held_{{ held }}.{{ reference }} is null
+    left join {{ held }} on {{ model }}.{{ reference }} = {{ held }}.{{ reference }}
+    where {{ model }}.{{ reference }} is not null and {{ held }}.{{ reference }} is null
 
 ),
 
 {% endfor -%}
 unknown_session as (
     {% for collection, model, id in [
-        ('unique_visitor_session_actions', 'deduplicated_actions', 'action_id'),
-        ('unique_visitor_session_interactions', 'stitched_interactions', 'interaction_id'),
+        ('unique_visitor_session_actions', 'merged_actions', 'action_id'),
+        ('unique_visitor_session_interactions', 'merged_interactions', 'interaction_id'),
     ] %}
     select
         '{{ collection }}' as entity,
         {{ model }}.{{ id }} as record_id,
-        {{ model }}.last_window_number as window_number,
+        {{ model }}.last_window_start_at as dump_start_at,
         {{ dbt.concat(["'no dump holds session_id '", model ~ '.session_id']) }} as detail
     from {{ model }}
-    left join stitched_sessions on {{ model }}.session_id = stitched_sessions.session_id
-    where {{ model }}.session_id is not null and stitched_sessions.session_id is null
+    left join all_sessions on {{ model }}.session_id = all_sessions.session_id
+    where {{ model }}.session_id is not null and all_sessions.session_id is null
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -299,7 +357,7 @@ groups as (
 
     select
         grouped_sessions.session_group_id,
-        max(grouped_sessions.last_window_number) as window_number,
+        max(grouped_sessions.last_window_start_at) as dump_start_at,
         count(distinct grouped_sessions.visitor_id) as visitor_count,
         max(anchors.session_id) as anchor_id,
         max(
@@ -309,7 +367,7 @@ groups as (
             end
         ) as earliest_id
     from grouped_sessions
-    left join stitched_sessions as anchors
+    left join all_sessions as anchors
         on grouped_sessions.session_group_id = anchors.session_id
     group by grouped_sessions.session_group_id
 
@@ -320,7 +378,7 @@ anchor_missing as (
     select
         'session_groups' as entity,
         session_group_id as record_id,
-        window_number,
+        dump_start_at,
         'no dump holds the session that names the group' as detail
     from groups
     where anchor_id is null
@@ -332,7 +390,7 @@ anchor_not_earliest as (
     select
         'session_groups' as entity,
         session_group_id as record_id,
-        window_number,
+        dump_start_at,
         {{ dbt.concat(["'its earliest session is '", 'earliest_id']) }} as detail
     from groups
     where anchor_id != earliest_id
@@ -344,7 +402,7 @@ several_visitors as (
     select
         'session_groups' as entity,
         session_group_id as record_id,
-        window_number,
+        dump_start_at,
         {{ dbt.concat([rep_ai_text('visitor_count'), "' visitors'"]) }} as detail
     from groups
     where visitor_count > 1
@@ -356,7 +414,7 @@ accept_missing as (
     select
         'unique_visitor_session_interactions' as entity,
         interaction_id as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_at_record(["'accept is '", "coalesce(raw_accept, 'unset')"]) }} as detail
     from interactions
     where holds and accept is null
@@ -368,9 +426,9 @@ accepted_without_time as (
     select
         'unique_visitor_session_interactions' as entity,
         interaction_id as record_id,
-        last_window_number as window_number,
+        last_window_start_at as dump_start_at,
         'accepted, at an unknown time' as detail
-    from stitched_interactions
+    from merged_interactions
     where is_accepted and accepted_at is null
 
 ),
@@ -380,16 +438,33 @@ accepted_before_start as (
     select
         'unique_visitor_session_interactions' as entity,
         interaction_id as record_id,
-        last_window_number as window_number,
+        last_window_start_at as dump_start_at,
         {{ dbt.concat([
             "'accepted at '", rep_ai_text('accepted_at'),
             "', starts at '", rep_ai_text('acceptance_started_at'),
         ]) }} as detail
-    from stitched_interactions
+    from merged_interactions
     where accepted_at < acceptance_started_at
 
 ),
 
+{% for collection in lasting -%}
+{%- set model, id = collections[collection][:2] -%}
+lasting_{{ model }} as (
+
+    select
+        *,
+        {{ rep_ai_holds(id) }} as holds
+    from {{ ref('stg_rep_ai__' ~ model) }}
+    where
+        {{ id }} is not null
+        {%- if last_build %}
+        and {{ id }} in ({{ rep_ai_changed_records(collection, last_build) }})
+        {%- endif %}
+
+),
+
+{% endfor -%}
 -- what began in an earlier window may go on in this one
 lasting_records as (
     {% for collection in lasting %}
@@ -414,7 +489,7 @@ lasting_records as (
             partition by {{ id }}, case when ended_at is null then 0 else 1 end
             order by window_number
         ) as previous_ended_at
-    from {{ model }}
+    from lasting_{{ model }}
     where holds
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -426,7 +501,7 @@ outside_window as (
     select
         entity,
         record_id,
-        window_number,
+        window_start_at as dump_start_at,
         {{ rep_ai_at_record([
             "'starts at '", "coalesce(" ~ rep_ai_text('started_at') ~ ", 'an unknown time')",
             "', ends at '", "coalesce(" ~ rep_ai_text('ended_at') ~ ", 'an unknown time')",
@@ -445,7 +520,7 @@ outside_window as (
     select
         'unique_visitor_session_actions' as entity,
         action_id as record_id,
-        window_number,
+        window_start_at as dump_start_at,
         {{ rep_ai_at_record(["'happened at '", rep_ai_text('occurred_at')]) }} as detail
     from actions
     where holds and (occurred_at < window_start_at or occurred_at >= window_end_at)
@@ -457,7 +532,7 @@ end_changed as (
     select
         entity,
         record_id,
-        window_number,
+        window_start_at as dump_start_at,
         {{ rep_ai_at_record([
             "'ends at '", "coalesce(" ~ rep_ai_text('ended_at') ~ ", 'an unset time')",
             "', unlike in an earlier dump'",
@@ -474,7 +549,7 @@ collection_missing as (
     select
         '{{ collection }}' as entity,
         cast(null as {{ dbt.type_string() }}) as record_id,
-        window_number,
+        window_start_at as dump_start_at,
         {{ rep_ai_in_delivery(["'absent or null'"]) }} as detail
     from deliveries
     where {{ count }} is null
@@ -488,13 +563,13 @@ carried_{{ model }} as (
 
     select
         delivery_id,
-        window_number,
+        dump_start_at,
         {%- for field, column in fields.items() %}
         count({{ rep_ai_id(column) if column == 'raw_id' else column }}) as {{ field }}_count,
         {%- endfor %}
         count(*) as record_count
     from {{ model }}
-    group by delivery_id, window_number
+    group by delivery_id, dump_start_at
 
 ),
 
@@ -506,7 +581,7 @@ field_missing as (
     select
         '{{ collection }}' as entity,
         '{{ field }}' as record_id,
-        window_number,
+        dump_start_at,
         {{ rep_ai_in_delivery(["'in none of '", rep_ai_text('record_count'), "' records'"]) }}
             as detail
     from carried_{{ model }}
@@ -524,7 +599,7 @@ violations as (
         '{{ severity }}' as severity,
         entity,
         record_id,
-        window_number,
+        dump_start_at,
         detail
     from {{ rule }}
     {{ 'union all' if not loop.last }}
@@ -535,14 +610,13 @@ violations as (
 final as (
 
     select
-        violations.rule,
-        violations.severity,
-        violations.entity,
-        violations.record_id,
-        deliveries.window_start_at as dump_start_at,
-        violations.detail
+        rule,
+        severity,
+        entity,
+        record_id,
+        dump_start_at,
+        detail
     from violations
-    inner join deliveries on violations.window_number = deliveries.window_number
 
 )
 

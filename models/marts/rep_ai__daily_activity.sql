@@ -1,3 +1,9 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
+    'activity_date in (' ~ rep_ai_changed('day') ~ ')'
+]) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 sessions as (
@@ -7,7 +13,11 @@ sessions as (
         count(*) as session_count,
         count(distinct visitor_id) as visitor_count
     from {{ ref('fct_rep_ai__sessions') }}
-    where started_at is not null
+    where
+        started_at is not null
+        {%- if last_build %}
+        and {{ rep_ai_on_changed_day('started_at', last_build) }}
+        {%- endif %}
     group by 1
 
 ),
@@ -19,7 +29,11 @@ groups as (
         count(*) as session_group_count,
         sum(active_seconds) as active_seconds
     from {{ ref('fct_rep_ai__session_groups') }}
-    where started_at is not null
+    where
+        started_at is not null
+        {%- if last_build %}
+        and {{ rep_ai_on_changed_day('started_at', last_build) }}
+        {%- endif %}
     group by 1
 
 ),
@@ -30,7 +44,11 @@ actions as (
         {{ rep_ai_local_date('occurred_at') }} as activity_date,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    where occurred_at is not null
+    where
+        occurred_at is not null
+        {%- if last_build %}
+        and {{ rep_ai_on_changed_day('occurred_at', last_build) }}
+        {%- endif %}
     group by 1
 
 ),
@@ -47,7 +65,11 @@ interactions as (
         count(case when acceptance = 'not_accepted' then 1 end) as not_accepted_interaction_count,
         count(case when acceptance = 'unknown' then 1 end) as unknown_acceptance_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where started_at is not null
+    where
+        started_at is not null
+        {%- if last_build %}
+        and {{ rep_ai_on_changed_day('started_at', last_build) }}
+        {%- endif %}
     group by 1
 
 ),

@@ -1,24 +1,50 @@
 with
 
+actions as (
+
+    select * from {{ ref('int_rep_ai__actions_deduplicated') }} where replaced_in is null
+
+),
+
+known_action_types as (
+
+    select type from {{ ref('rep_ai_action_types') }}
+
+),
+
+interactions as (
+
+    select * from {{ ref('int_rep_ai__interactions_stitched') }} where replaced_in is null
+
+),
+
+known_interaction_types as (
+
+    select type from {{ ref('rep_ai_interaction_types') }}
+
+),
+
 records as (
 
     select
         'action' as kind,
-        action_type as type,
-        action_id as record_id,
-        occurred_at as seen_at
-    from {{ ref('int_rep_ai__actions_deduplicated') }}
-    where not is_known_type
+        actions.action_type as type,
+        actions.action_id as record_id,
+        actions.occurred_at as seen_at
+    from actions
+    left join known_action_types on actions.action_type = known_action_types.type
+    where known_action_types.type is null
 
     union all
 
     select
         'interaction' as kind,
-        interaction_type as type,
-        interaction_id as record_id,
-        started_at as seen_at
-    from {{ ref('int_rep_ai__interactions_stitched') }}
-    where not is_known_type
+        interactions.interaction_type as type,
+        interactions.interaction_id as record_id,
+        interactions.started_at as seen_at
+    from interactions
+    left join known_interaction_types on interactions.interaction_type = known_interaction_types.type
+    where known_interaction_types.type is null
 
 ),
 

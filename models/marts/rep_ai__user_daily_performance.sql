@@ -1,3 +1,9 @@
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
+    'activity_date in (' ~ rep_ai_changed('day') ~ ')'
+]) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 interactions as (
@@ -10,7 +16,12 @@ interactions as (
         duration_seconds,
         seconds_to_accept
     from {{ ref('fct_rep_ai__interactions') }}
-    where user_id is not null and started_at is not null
+    where
+        user_id is not null
+        and started_at is not null
+        {%- if last_build %}
+        and {{ rep_ai_on_changed_day('started_at', last_build) }}
+        {%- endif %}
 
 ),
 

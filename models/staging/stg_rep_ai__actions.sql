@@ -17,7 +17,7 @@ typed as (
     select
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as action_id,
         {{ rep_ai_id('records.session_id') }} as session_id,
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.id as raw_id,
         records._key as record_key,
         records.action as action_type,
@@ -49,12 +49,6 @@ final as (
         properties,
         record_position,
         window_number,
-        -- of one id in one dump the record at the later position holds
-        action_id is not null
-        and row_number() over (
-            partition by window_number, action_id
-            order by record_position desc
-        ) = 1 as holds,
         window_start_at,
         window_end_at,
         occurred_at

@@ -18,7 +18,7 @@ typed as (
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as interaction_id,
         {{ rep_ai_id('records.session_id') }} as session_id,
         {{ rep_ai_id('records.user_id') }} as user_id,
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.id as raw_id,
         records._key as record_key,
         records.interaction as interaction_type,
@@ -61,12 +61,6 @@ final as (
         record_position,
         window_number,
         accept,
-        -- of one id in one dump the record at the later position holds
-        interaction_id is not null
-        and row_number() over (
-            partition by window_number, interaction_id
-            order by record_position desc
-        ) = 1 as holds,
         window_start_at,
         window_end_at,
         started_at,

@@ -15,13 +15,15 @@ records as (
 final as (
 
     select
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.collection,
         records._key as record_key,
         records.record,
         records.reason,
         records._position as record_position,
-        deliveries.window_number
+        deliveries.window_number,
+        deliveries.window_start_at,
+        deliveries.window_end_at
     from records
     inner join deliveries
         on

@@ -18,7 +18,7 @@ typed as (
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as session_id,
         {{ rep_ai_id('records.session_group') }} as session_group_label,
         {{ rep_ai_id('records.unique_visitor_id') }} as visitor_id,
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.id as raw_id,
         records._key as record_key,
         records.referrer,
@@ -56,12 +56,6 @@ final as (
         properties,
         record_position,
         window_number,
-        -- of one id in one dump the record at the later position holds
-        session_id is not null
-        and row_number() over (
-            partition by window_number, session_id
-            order by record_position desc
-        ) = 1 as holds,
         window_start_at,
         window_end_at,
         started_at,

@@ -16,7 +16,7 @@ typed as (
 
     select
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as user_id,
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.id as raw_id,
         records._key as record_key,
         records.email_address,
@@ -52,12 +52,6 @@ final as (
         record_position,
         window_number,
         is_active,
-        -- of one id in one dump the record at the later position holds
-        user_id is not null
-        and row_number() over (
-            partition by window_number, user_id
-            order by record_position desc
-        ) = 1 as holds,
         window_start_at,
         window_end_at
     from typed

@@ -17,7 +17,7 @@ typed as (
     select
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as visitor_id,
         {{ rep_ai_id('records.custom_id') }} as custom_id,
-        deliveries.delivery_id,
+        records._delivery_id as delivery_id,
         records.id as raw_id,
         records._key as record_key,
         records.custom_metadata,
@@ -46,12 +46,6 @@ final as (
         properties,
         record_position,
         window_number,
-        -- of one id in one dump the record at the later position holds
-        visitor_id is not null
-        and row_number() over (
-            partition by window_number, visitor_id
-            order by record_position desc
-        ) = 1 as holds,
         window_start_at,
         window_end_at
     from typed

@@ -1,0 +1,340 @@
+{#
+    How a run finds what it has to do. Builds are numbered; the log says in which build each model
+    last ran. Versioned tables keep the number of the build in which a row came (`changed_in`) and
+    went (`replaced_in`, NULL while it holds), so that any model can tell what has changed since its
+    own last build, whatever has run, failed or been killed in between.
+#}
+
+{# The log: (build_number, model_name, is_rebuild, settings); without a model: a build has begun. #}
+{% macro rep_ai_build_log() -%}
+    {%- set beside = graph.nodes['model.rep_ai.int_rep_ai__deliveries'] -%}
+    {{ return(api.Relation.create(
+        database=beside.database, schema=beside.schema, identifier='rep_ai_builds', type='table'
+    )) }}
+{%- endmacro %}
+
+
+{# Number the build; called at the start of each run. #}
+{% macro rep_ai_begin_build() -%}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- set log = rep_ai_build_log() -%}
+        {%- do adapter.create_schema(log) -%}
+        create table if not exists {{ log }} (
+            build_number bigint,
+            model_name {{ dbt.type_string() }},
+            is_rebuild boolean,
+            settings {{ dbt.type_string() }}
+        );
+        insert into {{ log }} (build_number)
+        select coalesce(max(build_number), 0) + 1 from {{ log }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The number of this build. #}
+{% macro rep_ai_this_build() -%}
+    {%- set log = rep_ai_build_log() if execute else none -%}
+    {%- if not execute or not load_relation(log) -%}
+        {{ return(1) }}
+    {%- endif -%}
+    {{ return(run_query('select max(build_number) from ' ~ log).rows[0][0] | int) }}
+{%- endmacro %}
+
+
+{#
+    The number of the last build in which this model ran, so that what came later is what it lacks.
+    0 where it has to be built anew: it never was, its settings are others now, or a model that it
+    reads was built anew since, and no version tells what was there before.
+#}
+{% macro rep_ai_last_build() -%}
+    {%- if not execute -%}
+        {#- so that dbt finds what only later builds read -#}
+        {{ return(1) }}
+    {%- elif not is_incremental() -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set log = rep_ai_build_log() -%}
+    {%- if not load_relation(log) -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set ancestors = ["'" ~ model.name ~ "'"] -%}
+    {%- set found = model.depends_on.nodes | list -%}
+    {%- for node in found -%}
+        {%- if node in graph.nodes -%}
+            {%- do ancestors.append("'" ~ graph.nodes[node].name ~ "'") -%}
+            {#- the list grows while it is walked -#}
+            {%- do found.extend(graph.nodes[node].depends_on.nodes | reject('in', found)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set rows = run_query(
+        "select last_run.build_number from " ~ log ~ " as last_run"
+        ~ " where last_run.model_name = '" ~ model.name ~ "'"
+        ~ " and last_run.settings = '" ~ rep_ai_settings() ~ "'"
+        ~ " and not exists (select 1 from " ~ log ~ " as later"
+        ~ " where later.build_number > last_run.build_number"
+        ~ " and (later.model_name = '" ~ model.name ~ "'"
+        ~ " or later.is_rebuild and later.model_name in (" ~ ancestors | join(', ') ~ ")))"
+    ).rows -%}
+    {{ return(rows[0][0] | int if rows else 0) }}
+{%- endmacro %}
+
+
+{# What decides the rows of a mart beside its inputs, as one text. #}
+{% macro rep_ai_settings() -%}
+    {%- if 'marts' not in model.fqn -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set settings = [var('rep_ai_timezone'), rep_ai_include_unknown_types()] -%}
+    {%- for kind in ('action', 'interaction') -%}
+        {%- set seed = graph.nodes['seed.rep_ai.rep_ai_' ~ kind ~ '_types'] -%}
+        {%- set types = run_query('select distinct type from ' ~ seed.relation_name) -%}
+        {%- do settings.append(types.columns[0].values() | map('string') | sort) -%}
+    {%- endfor -%}
+    {{ return(local_md5(settings | tojson)) }}
+{%- endmacro %}
+
+
+{# What has come or gone since the last build of a model, as a condition on a versioned table. #}
+{% macro rep_ai_changed_since(last_build, table=none) -%}
+    {%- set prefix = table ~ '.' if table else '' -%}
+    ({{ prefix }}changed_in > {{ last_build }} or {{ prefix }}replaced_in > {{ last_build }})
+{%- endmacro %}
+
+
+{# The deliveries that have become current, or are current no more, since the last build. #}
+{% macro rep_ai_changed_deliveries(last_build) -%}
+    select delivery_id
+    from {{ ref('int_rep_ai__deliveries') }}
+    where {{ rep_ai_changed_since(last_build) }}
+{%- endmacro %}
+
+
+{# The ids of all records in such deliveries; raw tables hold those of former ones too. #}
+{% macro rep_ai_delivered_ids(collection, id, last_build) -%}
+    select distinct coalesce({{ rep_ai_id('id') }}, {{ rep_ai_id('_key') }}) as {{ id }}
+    from {{ source('rep_ai', collection) }}
+    where _delivery_id in ({{ rep_ai_changed_deliveries(last_build) }})
+{%- endmacro %}
+
+
+{# The ids of what has no end, where it is judged otherwise since the last build. #}
+{% macro rep_ai_open_ids(id, last_build) -%}
+    select held.{{ id }}
+    from {{ this }} as held
+    inner join {{ ref('int_rep_ai__windows') }} as windows
+        on
+            held.last_window_start_at = windows.window_start_at
+            and held.last_window_end_at = windows.window_end_at
+    where
+        held.replaced_in is null
+        and held.ended_at is null
+        and {{ rep_ai_changed_since(last_build, 'windows') }}
+{%- endmacro %}
+
+
+{#
+    The end of a versioned model: what `computed` has and the table has not comes, what only the
+    table has goes. Later builds compute the rows of `affected` keys only.
+-#}
+{% macro rep_ai_versions(last_build, keys, columns, affected='affected', held_where=none) -%}
+{%- if not last_build -%}
+final as (
+
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as changed_in,
+        cast(null as {{ dbt.type_bigint() }}) as replaced_in
+    from computed
+    {{ 'where false' if flags.EMPTY }}
+
+)
+{%- else -%}
+held as (
+
+    select *
+    from {{ this }}
+    where
+        replaced_in is null
+        {%- if affected %}
+        and {{ keys[0] }} in (select {{ keys[0] }} from {{ affected }})
+        {%- endif %}
+        {%- if held_where %}
+        and {{ held_where }}
+        {%- endif %}
+
+),
+
+come as (
+
+    select {{ columns | join(', ') }} from computed
+    except
+    select {{ columns | join(', ') }} from held
+
+),
+
+gone as (
+
+    select {{ columns | join(', ') }} from held
+    except
+    select {{ columns | join(', ') }} from computed
+
+),
+
+final as (
+
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as changed_in,
+        cast(null as {{ dbt.type_bigint() }}) as replaced_in
+    from come
+    {{ 'where false' if flags.EMPTY }}
+
+    union all
+
+    select
+        {%- for column in columns %}
+        gone.{{ column }},
+        {%- endfor %}
+        held.changed_in,
+        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as replaced_in
+    from gone
+    inner join held
+        on
+            {%- for key in keys %}
+            {{ 'and ' if not loop.first }}gone.{{ key }} = held.{{ key }}
+            {%- endfor %}
+    {{ 'where false' if flags.EMPTY }}
+
+)
+{%- endif %}
+
+select * from final
+{%- endmacro %}
+
+
+{#
+    Empty a table that is built anew in place, else take out the rows that are replaced: a list of
+    conditions in which `last_build` stands for the number of the last build.
+#}
+{% macro rep_ai_take_out(conditions=[]) -%}
+    {%- if is_incremental() and not flags.EMPTY -%}
+        {%- set last_build = rep_ai_last_build() -%}
+        {%- if not last_build -%}
+            delete from {{ this }}
+        {%- else -%}
+            {%- for condition in conditions %}
+            delete from {{ this }}
+            where {{ condition | replace('last_build', last_build) }};
+            {% endfor -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Note in the log that this model has run; part of its transaction. #}
+{% macro rep_ai_note_build() -%}
+    {%- if model.config.materialized == 'incremental' and not flags.EMPTY -%}
+        insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
+        select
+            {{ rep_ai_this_build() }},
+            '{{ model.name }}',
+            {{ 'false' if rep_ai_last_build() else 'true' }},
+            '{{ rep_ai_settings() }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    The sessions, session groups, visitors or days on which something has changed since the last
+    build, now or before: a query of one column.
+#}
+{% macro rep_ai_changed(what, last_build='last_build') -%}
+    {%- set key = {
+        'session': 'session_id',
+        'session_group': 'session_group_id',
+        'visitor': 'visitor_id',
+        'day': 'activity_date',
+    }[what] -%}
+    select changes.{{ key }}
+    from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }} as changes
+    where changes.build_number > {{ last_build }} and changes.{{ key }} is not null
+{%- endmacro %}
+
+
+{# The records without a session that have changed since the last build: a query of their ids. #}
+{% macro rep_ai_changed_without_session(record_id, last_build='last_build') -%}
+    {%- if record_id == 'event_id' -%}
+        select {{ dbt.concat(['kinds.event_kind', "':'", 'changes.record_id']) }}
+    {%- else -%}
+        select changes.record_id
+    {%- endif %}
+    from {{ ref('int_rep_ai__changed_sessions') }} as changes
+    {%- if record_id == 'event_id' %}
+    cross join (
+        select 'action' as event_kind
+        union all
+        select 'interaction_started' as event_kind
+        union all
+        select 'interaction_accepted' as event_kind
+        union all
+        select 'interaction_ended' as event_kind
+    ) as kinds
+    {%- endif %}
+    where
+        changes.build_number > {{ last_build }}
+        and changes.session_id is null
+        and changes.record_id is not null
+{%- endmacro %}
+
+
+{# Take the rows of changed sessions out of a mart, and those of changed records without one. #}
+{% macro rep_ai_take_out_sessions(record_id=none) -%}
+    {%- set conditions = ['session_id in (' ~ rep_ai_changed('session') ~ ')'] -%}
+    {%- if record_id -%}
+        {%- do conditions.append(
+            'session_id is null and ' ~ record_id
+            ~ ' in (' ~ rep_ai_changed_without_session(record_id) ~ ')'
+        ) -%}
+    {%- endif -%}
+    {{ rep_ai_take_out(conditions) }}
+{%- endmacro %}
+
+
+{# The rows of a relation that come in for them; all rows where the mart is built anew. #}
+{% macro rep_ai_rows_of_changed_sessions(relation, last_build, record_id=none, where='true') -%}
+    select *
+    from {{ relation }}
+    where
+        {{ where }}
+        {%- if last_build %}
+        and session_id in ({{ rep_ai_changed('session', last_build) }})
+        {%- if record_id %}
+
+    union all
+
+    select *
+    from {{ relation }}
+    where
+        {{ where }}
+        and session_id is null
+        and {{ record_id }} in ({{ rep_ai_changed_without_session(record_id, last_build) }})
+        {%- endif %}
+        {%- endif %}
+{%- endmacro %}
+
+
+{# Whether a time is on a changed day of the project's time zone; the day in UTC is quick to tell. #}
+{% macro rep_ai_on_changed_day(time, last_build) -%}
+    cast({{ time }} as date) in (
+        {%- for days in (-1, 0, 1) %}
+        select cast({{ dbt.dateadd('day', days, 'days.activity_date') }} as date)
+        from ({{ rep_ai_changed('day', last_build) }}) as days
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    )
+    and {{ rep_ai_local_date(time) }} in ({{ rep_ai_changed('day', last_build) }})
+{%- endmacro %}
