@@ -16,6 +16,12 @@
 
 {# Number the build; called at the start of each run. #}
 {% macro rep_ai_begin_build() -%}
+    {%- if execute and flags.FULL_REFRESH and not var('rep_ai_allow_full_refresh') -%}
+        {{ exceptions.raise_compiler_error(
+            'a full refresh is not allowed here, and rarely needed: see "Full refresh" in README.md; '
+            "--vars '{rep_ai_allow_full_refresh: true}' allows it"
+        ) }}
+    {%- endif -%}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
         {%- set log = rep_ai_build_log() -%}
         {%- do adapter.create_schema(log) -%}

@@ -77,3 +77,9 @@
 {% macro rep_ai_holds(id) -%}
     row_number() over (partition by delivery_id, {{ id }} order by record_position desc) = 1
 {%- endmacro %}
+
+
+{# The end of the newest window that a loaded delivery covers: a query, for the source's freshness. #}
+{% macro rep_ai_newest_end(table) -%}
+    select max({{ rep_ai_time('end_time') }}) from {{ source('rep_ai', table) }} where status = 'loaded'
+{%- endmacro %}

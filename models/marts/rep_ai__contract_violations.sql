@@ -3,7 +3,11 @@
     what a document says look at all its records, rules about what it means at those that hold.
 -#}
 
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out(rep_ai_violations_to_take_out()) }}") }}
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ rep_ai_take_out(rep_ai_violations_to_take_out()) }}",
+    tags=['health'],
+) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 

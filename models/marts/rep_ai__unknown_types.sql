@@ -1,3 +1,5 @@
+{{ config(tags=['health']) }}
+
 with
 
 actions as (

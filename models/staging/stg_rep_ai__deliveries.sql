@@ -52,6 +52,9 @@ version_parts as (
         {{ dbt.split_part('release', "'.'", 3) }} as patch,
         nullif(substring(release_and_prerelease, length(release) + 2), '') as prerelease
     from deliveries
+    {%- if var('rep_ai_windows_before') %}
+    where window_start_at < timestamp '{{ var('rep_ai_windows_before') }} 00:00:00'
+    {%- endif %}
 
 ),
 

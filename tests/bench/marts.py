@@ -1,0 +1,157 @@
+"""What a night costs on 30, 90 and 365 days of history, against a full refresh; on DuckDB.
+
+A history is two weeks of sample dumps, landed once and repeated with other ids and later times. All
+but its last night are built anew, then the last one comes. Times are those that dbt reports for
+each model; its own start-up and parsing are told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import duckdb
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent
+NIGHTS = 14
+PERIOD_MS = NIGHTS * 86_400_000
+TIMES = {"start_time", "end_time", "timestamp", "accept_time"}
+IDS = {"id", "session_id", "session_group", "unique_visitor_id"}
+
+
+def main() -> None:
+    """Measure, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, nargs="+", default=[30, 90, 365])
+    parser.add_argument("--sessions", type=int, default=10_000, help="a day")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="rep_ai_bench_") as name:
+        folder = Path(name)
+        template = folder / "template.duckdb"
+        sample = ["--days", str(NIGHTS), "--sessions-per-day", str(options.sessions)]
+        # from Monday to Sunday, twice, with no change of the clocks
+        run(folder, "rep-ai", "sample", "dumps", *sample, "--first-day", "2026-05-04")
+        run(folder, "rep-ai", "ingest", "dumps", database=template)
+        measured = {}
+        for days in options.days:
+            database = folder / f"{days}.duckdb"
+            repeat(template, database, days)
+            measured[days] = measure(folder, database)
+            database.unlink()
+        show(measured)
+
+
+def run(folder: Path, *command: str, database: Path | None = None) -> None:
+    """Run a program of the project; what it writes stays in the folder."""
+    environment = {
+        **os.environ,
+        "REP_AI_DUCKDB": str(database),
+        "REP_AI_TARGET": "dev",
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DBT_PROJECT_DIR": str(PROJECT),
+        "DBT_PROFILES_DIR": str(PROJECT),
+    }
+    done = subprocess.run(
+        [PROGRAM / command[0], *command[1:]],
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+
+
+def repeat(template: Path, database: Path, days: int) -> None:
+    """Make a history of so many nights, the last one of the template last."""
+    with duckdb.connect(
+        str(database), config={"storage_compatibility_version": "v1.4.0"}
+    ) as connection:
+        connection.execute(f"attach '{template}' as template (read_only)")
+        connection.execute("create schema rep_ai_raw")
+        tables = connection.execute(
+            "select table_name, list({'name': column_name} order by ordinal_position) "
+            "from information_schema.columns "
+            "where table_catalog = 'template' and table_schema = 'rep_ai_raw' group by table_name"
+        ).fetchall()
+        for table, columns in tables:
+            source = f"template.rep_ai_raw.{table}"
+            connection.execute(f"create table rep_ai_raw.{table} as from {source} limit 0")
+            names = [column["name"] for column in columns]
+            periods = 1 if table.startswith("_dlt") else -(-days // NIGHTS)
+            for period in range(-periods + 1, 1):
+                values = ", ".join(later(table, name, period) for name in names)
+                connection.execute(f"insert into rep_ai_raw.{table} select {values} from {source}")
+        # the first nights of the first period are too many
+        windows = "select distinct start_time from rep_ai_raw.deliveries where status = 'loaded'"
+        connection.execute(
+            "delete from rep_ai_raw.deliveries where start_time not in "
+            f"(select start_time from ({windows}) order by start_time desc limit {days})"
+        )
+
+
+def later(table: str, column: str, period: int) -> str:
+    """A column of the template, some periods later."""
+    if column in TIMES:
+        return f"cast(cast({column} as bigint) + {period * PERIOD_MS} as varchar)"
+    if column == "_delivery_id":
+        return f"sha256({column} || '{period}')"
+    if column in IDS and table != "users":
+        return f"{column} || '{period}'"
+    return f"{column} || '{period}'" if column == "file_url" else column
+
+
+def measure(folder: Path, database: Path) -> dict[str, dict[str, float]]:
+    """Seconds of each model in a full refresh and in a night, and what the whole took."""
+    last = "start_time = (select max(start_time) from rep_ai_raw.deliveries)"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(f"create table rep_ai_raw.night as from rep_ai_raw.deliveries where {last}")
+        connection.execute(f"delete from rep_ai_raw.deliveries where {last}")
+    full = build(folder, database)
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("insert into rep_ai_raw.deliveries from rep_ai_raw.night")
+    return {"full refresh": full, "a night": build(folder, database)}
+
+
+def build(folder: Path, database: Path) -> dict[str, float]:
+    """Seconds of each model in a build without tests, of the whole, and GB of memory at most."""
+    start = perf_counter()
+    selection = ["--exclude-resource-type", "unit_test", "test"]
+    run(folder, "dbt", "--quiet", "build", *selection, database=database)
+    seconds = {"whole run": perf_counter() - start}
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    for result in json.loads((folder / "target/run_results.json").read_text())["results"]:
+        kind, _, name = result["unique_id"].split(".")[:3]
+        if kind == "model":
+            seconds[name] = result["execution_time"]
+    seconds["all models"] = sum(s for name, s in seconds.items() if name != "whole run")
+    return {**seconds, "peak memory, GB": peak}
+
+
+def show(measured: dict[int, dict[str, dict[str, float]]]) -> None:
+    """Print the times of each model, and the ratios that the project promises."""
+    days = list(measured)
+    kinds = ["full refresh", "a night"]
+    heads = [f"{kind}, {n} days" for kind in kinds for n in days]
+    print(f"{'seconds':<40}" + "".join(f"{head:>24}" for head in heads))
+    for name in measured[days[0]][kinds[0]]:
+        cells = [measured[n][kind].get(name, 0) for kind in kinds for n in days]
+        print(f"{name:<40}" + "".join(f"{cell:>24.2f}" for cell in cells))
+    first, last = (measured[n]["a night"]["all models"] for n in (days[0], days[-1]))
+    full = measured[days[-1]]["full refresh"]["all models"]
+    print(f"a night at {days[-1]} days : at {days[0]} days = {last / first:.2f} (at most 1.3)")
+    print(f"a night : full refresh, at {days[-1]} days = {last / full:.3f} (at most 0.1)")
+
+
+if __name__ == "__main__":
+    main()
