@@ -37,20 +37,50 @@ searched as (
 ),
 
 {% endif -%}
+-- few ids come twice: all other records pass as they are, in the order of their dumps
+repeated as (
+
+    select
+        action_id,
+        count(*) as record_count
+    from records
+    group by action_id
+    having count(*) > 1
+
+),
+
 -- the record of the last window, and in that the one that holds
 ranked as (
 
     select
-        *,
+        records.*,
+        repeated.record_count,
         row_number() over (
-            partition by action_id
-            order by window_number desc, record_position desc
+            partition by records.action_id
+            order by records.window_number desc, records.record_position desc
         ) as recency
     from records
+    inner join repeated on records.action_id = repeated.action_id
 
 ),
 
 computed as (
+
+    select
+        records.action_id,
+        records.action_type,
+        records.session_id,
+        records.delivery_id,
+        records.properties,
+        1 as record_count,
+        records.occurred_at,
+        records.window_start_at as last_window_start_at,
+        records.window_end_at as last_window_end_at
+    from records
+    left join repeated on records.action_id = repeated.action_id
+    where repeated.action_id is null
+
+    union all
 
     select
         action_id,
@@ -58,6 +88,7 @@ computed as (
         session_id,
         delivery_id,
         properties,
+        record_count,
         occurred_at,
         window_start_at as last_window_start_at,
         window_end_at as last_window_end_at
@@ -75,6 +106,7 @@ computed as (
         'session_id',
         'delivery_id',
         'properties',
+        'record_count',
         'occurred_at',
         'last_window_start_at',
         'last_window_end_at',

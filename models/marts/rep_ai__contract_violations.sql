@@ -110,8 +110,7 @@ deliveries as (
 
     select
         *,
-        window_start_at as dump_start_at,
-        {{ id }} is not null and {{ rep_ai_holds(id) }} as holds
+        window_start_at as dump_start_at
     from {{ ref('stg_rep_ai__' ~ model) }}
     {%- if last_build %}
     where delivery_id in (select deliveries.delivery_id from deliveries)
@@ -207,14 +206,62 @@ key_differs_from_id as (
 
 ),
 
+-- few ids come twice in a dump; of the many actions only those are looked at that come twice at all
 {% for collection, (model, id, count, fields) in collections.items() -%}
 repeated_{{ model }} as (
 
-    select distinct
+    select
         {{ id }},
-        delivery_id
+        window_number
     from {{ model }}
-    where {{ id }} is not null and not holds
+    where
+        {{ id }} is not null
+        {%- if model == 'actions' %}
+        and {{ id }} in (
+            select merged.{{ id }}
+            from {{ ref('int_rep_ai__actions_deduplicated') }} as merged
+            where merged.replaced_in is null and merged.record_count > 1
+        )
+        {%- endif %}
+    group by {{ id }}, window_number
+    having count(*) > 1
+
+),
+
+ranked_{{ model }} as (
+
+    select
+        {{ model }}.{{ id }},
+        {{ model }}.window_number,
+        {{ model }}.record_position,
+        row_number() over (
+            partition by {{ model }}.window_number, {{ model }}.{{ id }}
+            order by {{ model }}.record_position desc
+        ) as recency
+    from {{ model }}
+    inner join repeated_{{ model }}
+        on
+            {{ model }}.{{ id }} = repeated_{{ model }}.{{ id }}
+            and {{ model }}.window_number = repeated_{{ model }}.window_number
+
+),
+
+overruled_{{ model }} as (
+
+    select * from ranked_{{ model }} where recency > 1
+
+),
+
+holding_{{ model }} as (
+
+    select {{ model }}.*
+    from {{ model }}
+    left join overruled_{{ model }} as overruled
+        on
+            {{ model }}.{{ id }} = overruled.{{ id }}
+            and {{ model }}.window_number = overruled.window_number
+            and {{ model }}.record_position = overruled.record_position
+    where {{ model }}.{{ id }} is not null and overruled.record_position is null
 
 ),
 
@@ -232,7 +279,7 @@ contents as (
     inner join repeated_{{ model }}
         on
             {{ model }}.{{ id }} = repeated_{{ model }}.{{ id }}
-            and {{ model }}.delivery_id = repeated_{{ model }}.delivery_id
+            and {{ model }}.window_number = repeated_{{ model }}.window_number
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -420,8 +467,8 @@ accept_missing as (
         interaction_id as record_id,
         dump_start_at,
         {{ rep_ai_at_record(["'accept is '", "coalesce(raw_accept, 'unset')"]) }} as detail
-    from interactions
-    where holds and accept is null
+    from holding_interactions
+    where accept is null
 
 ),
 
@@ -526,8 +573,8 @@ outside_window as (
         action_id as record_id,
         window_start_at as dump_start_at,
         {{ rep_ai_at_record(["'happened at '", rep_ai_text('occurred_at')]) }} as detail
-    from actions
-    where holds and (occurred_at < window_start_at or occurred_at >= window_end_at)
+    from holding_actions
+    where occurred_at < window_start_at or occurred_at >= window_end_at
 
 ),
 
