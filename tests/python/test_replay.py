@@ -75,13 +75,13 @@ def play(
 def fewer(
     plan: Sequence[Step], steps: list[int], wrong: str, folder: Path, totals: Counter[str]
 ) -> tuple[list[int], str]:
-    """Steps that are enough for something to be wrong after the last one; bounded by TRIES."""
+    """Steps that are enough for something to be wrong after the last one, the first one kept."""
     tries = 0
     size = max(1, len(steps) // 2)
     while True:
         end = len(steps) - 1  # the last step is what it fails at
-        while end > 0 and tries < TRIES:
-            kept = [*steps[: max(0, end - size)], *steps[end:]]
+        while end > 1 and tries < TRIES:
+            kept = [steps[0], *steps[1 : max(1, end - size)], *steps[end:]]
             tries += 1
             found = play(plan, kept, folder / f"try{tries}", totals)
             if found is not None:
@@ -100,7 +100,7 @@ def check(
     variables: Sequence[dict[str, str]] = ({}, {}),
 ) -> None:
     plan = plan_of(seed)
-    steps = [number for number in steps if number < len(plan)] or list(range(len(plan)))
+    steps = sorted({0, *steps}) if steps else list(range(len(plan)))
     found = play(plan, steps, folder / "history", totals, variables)
     totals["histories"] += 1
     if found is None:
