@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint docs clean lock
+.PHONY: help run test replay lint docs clean lock
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -27,6 +27,10 @@ test: lint ## everything that CI runs
 	$(BIN)/rep-ai ingest target/test/dumps
 	$(BIN)/dbt build --quiet
 	$(BIN)/python -m pytest
+
+replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
+	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
+		$(BIN)/python -m pytest tests/python/test_replay.py -k 'every_step_builds'
 
 lint: export REP_AI_DUCKDB := :memory:
 lint: .venv/.test ## style, types, and that dbt reads the project without a warning

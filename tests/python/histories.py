@@ -572,6 +572,34 @@ def dumps(draw: st.DrawFn, window: Window, windows: Sequence[Window], ids: Seque
     return Obj((*sample(draw, UNKNOWN_MEMBERS), *members[turn:], *members[:turn]))
 
 
+@st.composite
+def revisions(
+    draw: st.DrawFn, document: Obj, window: Window, windows: Sequence[Window], ids: Sequence[str]
+) -> Obj:
+    """A document with some records dropped, some drawn anew under their ids, the rest as it was."""
+    pool = Pool(ids=ids, times=time_nodes(window, windows))
+
+    def revise(entity: str, entry: Node) -> Node:
+        fate = sample(draw, weighted((3, "keep"), (1, "drop"), (2, "change")))
+        if fate == "drop":
+            return ABSENT
+        if fate == "keep" or not isinstance(entry, Obj):
+            return entry
+        fields = draw(fields_of(entity, pool))
+        return Obj((*fields, *(member for member in entry.members if member[0] == "id")))
+
+    members: list[tuple[str, Node]] = []
+    for name, value in document.members:
+        revised = value
+        if name in MAX_SIZES and isinstance(value, Obj):
+            revised = Obj(tuple((key, revise(name, entry)) for key, entry in value.members))
+        elif name in MAX_SIZES and isinstance(value, Arr):
+            entries = (revise(name, entry) for entry in value.items)
+            revised = Arr(tuple(entry for entry in entries if entry != ABSENT))
+        members.append((name, revised))
+    return Obj(tuple(members))
+
+
 def with_member(document: Obj, name: str, value: Node) -> Obj:
     """A document with one more member; of equal names it is the last."""
     return Obj((*document.members, (name, value)))

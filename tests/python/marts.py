@@ -119,16 +119,16 @@ def read_manifest(path: Path) -> Compiled:
     )
 
 
-def seed_rows(name: str) -> list[dict[str, str]]:
+def seed_rows(name: str, project: Path = PROJECT) -> list[dict[str, str]]:
     """The rows of a seed."""
-    with (PROJECT / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    with (project / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def known_types() -> dict[str, list[str]]:
+def known_types(project: Path = PROJECT) -> dict[str, list[str]]:
     """The types that the seeds list, as the oracle wants them."""
     return {
-        f"{kind}_types": [row["type"] for row in seed_rows(f"rep_ai_{kind}_types")]
+        f"{kind}_types": [row["type"] for row in seed_rows(f"rep_ai_{kind}_types", project)]
         for kind in ("action", "interaction")
     }
 
