@@ -81,7 +81,17 @@
         ~ " and (later.model_name = '" ~ model.name ~ "'"
         ~ " or later.is_rebuild and later.model_name in (" ~ ancestors | join(', ') ~ ")))"
     ).rows -%}
-    {{ return(rows[0][0] | int if rows else 0) }}
+    {%- if not rows -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {#- what an ancestor had not seen by then, this model has not seen either -#}
+    {%- set seen = run_query(
+        "select min(last_runs.build_number) from ("
+        ~ "select max(build_number) as build_number from " ~ log
+        ~ " where model_name in (" ~ ancestors | join(', ') ~ ")"
+        ~ " and build_number <= " ~ rows[0][0] ~ " group by model_name) as last_runs"
+    ).rows -%}
+    {{ return(seen[0][0] | int) }}
 {%- endmacro %}
 
 
@@ -127,7 +137,9 @@
 {% macro rep_ai_open_ids(id, last_build) -%}
     select held.{{ id }}
     from {{ this }} as held
-    inner join {{ ref('int_rep_ai__windows') }} as windows
+    inner join (
+        select * from {{ ref('int_rep_ai__windows') }}
+    ) as windows
         on
             held.last_window_start_at = windows.window_start_at
             and held.last_window_end_at = windows.window_end_at
@@ -243,7 +255,7 @@ select * from final
 
 {# Note in the log that this model has run; part of its transaction. #}
 {% macro rep_ai_note_build() -%}
-    {%- if model.config.materialized == 'incremental' and not flags.EMPTY -%}
+    {%- if execute and model.config.materialized == 'incremental' and not flags.EMPTY -%}
         insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
         select
             {{ rep_ai_this_build() }},
@@ -266,7 +278,7 @@ select * from final
         'day': 'activity_date',
     }[what] -%}
     select changes.{{ key }}
-    from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }} as changes
+    from (select * from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }}) as changes
     where changes.build_number > {{ last_build }} and changes.{{ key }} is not null
 {%- endmacro %}
 
@@ -278,7 +290,7 @@ select * from final
     {%- else -%}
         select changes.record_id
     {%- endif %}
-    from {{ ref('int_rep_ai__changed_sessions') }} as changes
+    from (select * from {{ ref('int_rep_ai__changed_sessions') }}) as changes
     {%- if record_id == 'event_id' %}
     cross join (
         select 'action' as event_kind

@@ -49,7 +49,7 @@ changes as (
         coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as record_id,
         deliveries.{{ build_number }} as build_number
     from deliveries
-    inner join {{ source('rep_ai', entity) }} as records
+    inner join (select * from {{ source('rep_ai', entity) }}) as records
         on deliveries.delivery_id = records._delivery_id
 
     union all
@@ -62,7 +62,7 @@ changes as (
         records.{{ id }} as record_id,
         changed_sessions.build_number
     from changed_sessions
-    inner join {{ ref(table) }} as records on changed_sessions.session_id = records.session_id
+    inner join (select * from {{ ref(table) }}) as records on changed_sessions.session_id = records.session_id
 
     union all
     {% endif %}

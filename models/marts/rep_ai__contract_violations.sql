@@ -219,7 +219,7 @@ repeated_{{ model }} as (
         {%- if model == 'actions' %}
         and {{ id }} in (
             select merged.{{ id }}
-            from {{ ref('int_rep_ai__actions_deduplicated') }} as merged
+            from (select * from {{ ref('int_rep_ai__actions_deduplicated') }}) as merged
             where merged.replaced_in is null and merged.record_count > 1
         )
         {%- endif %}
