@@ -136,7 +136,7 @@ EMPTY: dict[str, Node] = {name: Obj(()) if kind is dict else Arr(()) for name, k
 # nights 0, 1 and 3, and one a month later: what lies between comes late, or never
 FIRST_NIGHTS = (0, 1, 3, 34)
 LEAST_BYTES = 30_000  # Hypothesis begins with plans in which next to nothing is drawn
-LOCAL_IDS = 4  # ids that a night draws from, half of them shared with the next one
+SHARED_IDS = 4  # ids that a night has with others, half of them with the next one
 
 
 class Author:
@@ -159,15 +159,29 @@ class Author:
     def _some_window(self) -> Window:
         return sample(self._draw, list(self._sent))
 
+    def _full_window(self) -> Window:
+        """A window that loses something when it is delivered again."""
+
+        def entries(window: Window) -> int:
+            return sum(
+                len(value.members) if isinstance(value, Obj) else len(value.items)
+                for name, value in self._current(window).document.members
+                if name in KIND and isinstance(value, Obj | Arr)
+            )
+
+        fullest = sorted(self._sent, key=entries, reverse=True)
+        return sample(self._draw, fullest[: len(fullest) // 2])
+
     def _current(self, window: Window) -> Sent:
         return max(self._sent[window], key=lambda s: (version_key(s.version), s.modified_at))
 
     def _ids_of(self, window: Window) -> list[str]:
-        """Ids of a night: its own, some of which the neighbours have too, and one from anywhere."""
+        """Ids of a night: some its alone, some that its neighbours have too, and one of any."""
         night = (window[0] - self._start) // DAY
-        places = [(LOCAL_IDS // 2 * night + n) % len(IDS) for n in range(LOCAL_IDS)]
-        own = [self._ids[place] for place in places]
-        return [*dict.fromkeys([*own, sample(self._draw, self._ids)])]
+        places = [(SHARED_IDS // 2 * night + n) % len(IDS) for n in range(SHARED_IDS)]
+        shared = [self._ids[place] for place in places]
+        own = [f"{night}{letter}" for letter in "abc"]
+        return [*dict.fromkeys([*own, *shared, sample(self._draw, self._ids)])]
 
     def _times(self) -> tuple[datetime, datetime]:
         """Modification times before and after all others."""
@@ -187,7 +201,7 @@ class Author:
 
     def _dump(self, window: Window) -> File:
         windows = sorted({*self._sent, window})
-        document = self._draw(dumps(window, windows, self._ids_of(window)))
+        document = self._draw(dumps(window, windows, self._ids_of(window), scale=2))
         return self._send(window, document, sample(self._draw, VERSIONS), self._times()[1])
 
     def _night(self, night: int) -> File:
@@ -250,13 +264,13 @@ class Author:
 
     def higher_version(self) -> list[list[list[File]]]:
         """A night replaced."""
-        window = self._some_window()
+        window = self._full_window()
         version = f"1.200000000000000000000.{self._files}"
         return [[[self._send(window, self._revised(window), version, self._times()[0])]]]
 
     def emptied_by_version(self) -> list[list[list[File]]]:
         """A night replaced by one in which nothing was."""
-        window = self._some_window()
+        window = self._full_window()
         document = self._current(window).document
         for name, nothing in EMPTY.items():
             document = with_member(document, name, nothing)
@@ -271,13 +285,13 @@ class Author:
 
     def equal_version(self) -> list[list[list[File]]]:
         """The same version, current because it is newer."""
-        window = self._some_window()
+        window = self._full_window()
         version = self._current(window).version
         return [[[self._send(window, self._revised(window), version, self._times()[1])]]]
 
     def copy_turns_the_tables(self) -> list[list[list[File]]]:
         """The same version, older; then a newer copy of it, which makes it the current one."""
-        window = self._some_window()
+        window = self._full_window()
         version = self._current(window).version
         old, new = self._times()
         file = self._send(window, self._revised(window), version, old)
@@ -292,7 +306,7 @@ class Author:
 
     def overwritten(self) -> list[list[list[File]]]:
         """A file replaced in its place by a version that counts."""
-        window = self._some_window()
+        window = self._full_window()
         sent = self._current(window)
         version = f"1.200000000000000000000.{self._files}"
         document = self._revised(window)
