@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -426,6 +427,7 @@ def size(plan: Iterable[Step]) -> int:
     return sum(len(file.content) for each in operations for file in each.files)
 
 
+@cache
 def plan_of(seed: int) -> list[Step]:
     """The plan of a seed, the same for the same version of Hypothesis."""
     with warnings.catch_warnings():
