@@ -438,7 +438,7 @@ def plan_of(seed: int) -> list[Step]:
             lambda plan: size(plan) >= LEAST_BYTES,
             settings=settings(
                 phases=[Phase.generate],
-                max_examples=1000,
+                max_examples=100,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             ),
