@@ -553,8 +553,14 @@ UNKNOWN_MEMBERS: list[Members] = weighted(
 
 
 @st.composite
-def dumps(draw: st.DrawFn, window: Window, windows: Sequence[Window], ids: Sequence[str]) -> Obj:
-    """A good document for a window."""
+def dumps(
+    draw: st.DrawFn,
+    window: Window,
+    windows: Sequence[Window],
+    ids: Sequence[str],
+    scale: int = 1,
+) -> Obj:
+    """A good document for a window, with up to `scale` times the usual number of records."""
     times = time_nodes(window, windows)
     if sample(draw, weighted((5, "any"), (1, "few"))) == "few":  # ties everywhere
         times = [sample(draw, times), sample(draw, times)]
@@ -567,7 +573,7 @@ def dumps(draw: st.DrawFn, window: Window, windows: Sequence[Window], ids: Seque
         ("end_time", end if quoted else Num(end)),
     ]
     for entity, max_size in MAX_SIZES.items():
-        members.append((entity, draw(collections(entity, pool, max_size))))
+        members.append((entity, draw(collections(entity, pool, scale * max_size))))
     turn = sample(draw, (0, 0, 3, 5))  # the head need not come first
     return Obj((*sample(draw, UNKNOWN_MEMBERS), *members[turn:], *members[:turn]))
 
@@ -580,7 +586,7 @@ def revisions(
     pool = Pool(ids=ids, times=time_nodes(window, windows))
 
     def revise(entity: str, entry: Node) -> Node:
-        fate = sample(draw, weighted((3, "keep"), (1, "drop"), (2, "change")))
+        fate = sample(draw, weighted((2, "keep"), (1, "drop"), (1, "change")))
         if fate == "drop":
             return ABSENT
         if fate == "keep" or not isinstance(entry, Obj):

@@ -120,7 +120,7 @@ def check(
     pytest.fail(
         f"after step {steps[-1]} of\n{recipe}\n{wrong}\n\n"
         f"Files, databases and what was said are in {folder}. To play it again:\n"
-        f"{again} pytest {__file__} -k every_step",
+        f"{again} pytest {__file__} -k every_step_builds",
         pytrace=False,
     )
 
