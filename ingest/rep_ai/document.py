@@ -9,10 +9,12 @@ import mmap
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -46,6 +48,8 @@ FOUND_CHUNK_BYTES = 1 << 20
 GUESSES = 8
 # an Arrow string column and a Parquet page hold no more
 MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
+
+T = TypeVar("T")
 
 # 2000-01-01 to 2100-01-01 UTC
 TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
@@ -131,9 +135,9 @@ class Document:
             self.delivery_id = hashlib.sha256(b"").hexdigest()
             self.rejection = "the file is empty; ask for the night again"
             return
-        with path.open("rb") as file:
+        with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
             self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.delivery_id = hashlib.sha256(self._text).hexdigest()
+            digest = pool.submit(hashlib.sha256, self._text)
             self._parsed = self._text
             # offsets of the surrogates that lack their other half, in order
             self._damage = array("q")
@@ -144,6 +148,7 @@ class Document:
                 self._check_header(supported_major)
             except RejectedError as error:
                 self.rejection = str(error)
+            self.delivery_id = digest.result().hexdigest()
 
     def _check_encoding(self) -> None:
         whole = pa.array([0, len(self._text)], pa.int64()).buffers()[1]
@@ -276,8 +281,7 @@ class Document:
         shape = Shape({name: set() for name in collection.fields})
         keys = _Keys()
         position = 0
-        for chunk in self._chunks(span):
-            rows = read(collection, shape, chunk)
+        for rows in self._each_chunk(span, partial(read, collection, shape)):
             keys.add(rows.keys)
             if len(rows.columns["_position"]):
                 yield collection.name, self._table(collection.name, rows.columns, position)
@@ -294,8 +298,7 @@ class Document:
         size = 0
         for name, span in self._others:
             keys, position = _Keys(), 0
-            for chunk in self._chunks(span):
-                entries = list(chunk.entries())
+            for entries in self._each_chunk(span, lambda chunk: list(chunk.entries())):
                 keys.add([entry.key for entry in entries if entry.key is not None])
                 for entry in entries:
                     row = (position, storable(entry.key), storable(name), entry.text.decode())
@@ -305,7 +308,7 @@ class Document:
                     else:
                         others.append(row)
                     position += 1
-                size += len(chunk.text)
+                size += sum(len(entry.text) for entry in entries)
                 if size >= CHUNK_BYTES or len(others) >= MAX_ROWS:
                     yield from self._tables(others, rejected)
                     size = 0
@@ -321,47 +324,57 @@ class Document:
                 yield name, self._table(name, row_columns(rows), 0)
                 rows.clear()
 
-    def _chunks(self, span: _Span) -> Iterator[Chunk]:
-        """Cut a collection into chunks of whole entries."""
+    def _each_chunk(self, span: _Span, read: Callable[[Chunk], T]) -> Iterator[T]:
+        """Cut a collection into chunks of whole entries and read each.
+
+        A cut is a guess that reading proves: what stands between the start of an entry and the
+        cut is JSON with the closing bracket behind it only if the cut ends an entry.
+        """
         brackets = self._parsed[span.start : span.start + 1], self._parsed[span.end - 1 : span.end]
         start, end = span.start + 1, span.end - 1
         size, guess = FIRST_CHUNK_BYTES, True
         if self._is_empty(span):
             return
         while start < end:
-            cut = end
-            if end - start > size and not (self.careful and brackets[0] == b"{"):
-                found = self._guessed(brackets, start, end, size) if guess else None
-                guess = found is not None
-                cut = found or self._found(start, end, min(size, FOUND_CHUNK_BYTES))
-            if cut - start > MAX_ENTRY_BYTES:
-                raise RejectedError(
-                    "an entry, or a collection with equal keys, is larger than 2 GB; "
-                    "ask for the night again"
-                )
-            parsed = _framed(self._parsed, start, cut, brackets)
-            is_whole = not self._damage_within(_Span(start, cut))
-            yield Chunk(parsed, parsed if is_whole else _framed(self._text, start, cut, brackets))
+            is_whole = end - start <= size or (self.careful and brackets[0] == b"{")
+            for cut in () if is_whole or not guess else self._guesses(start, end, size):
+                try:
+                    found = read(self._chunk(start, cut, brackets))
+                except msgspec.DecodeError:
+                    continue
+                break
+            else:
+                guess = is_whole
+                cut = end if is_whole else self._found(start, end, min(size, FOUND_CHUNK_BYTES))
+                found = read(self._chunk(start, cut, brackets))
+            yield found
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES
 
-    def _guessed(
-        self, brackets: tuple[bytes, bytes], start: int, end: int, size: int
-    ) -> int | None:
-        """The comma behind an entry that ends after about so many bytes, if it is soon found.
+    def _chunk(self, start: int, cut: int, brackets: tuple[bytes, bytes]) -> Chunk:
+        if cut - start > MAX_ENTRY_BYTES:
+            raise RejectedError(
+                "an entry, or a collection with equal keys, is larger than 2 GB; "
+                "ask for the night again"
+            )
+        parsed = _framed(self._parsed, start, cut, brackets)
+        if not self._damage_within(_Span(start, cut)):
+            return Chunk(parsed, parsed)
+        # what is damaged is not read as JSON
+        msgspec.json.decode(parsed, type=Raw)
+        return Chunk(parsed, _framed(self._text, start, cut, brackets))
 
-        A cut is a guess that parsing proves: what stands between the start of an entry and the
-        cut is JSON with the closing bracket behind it only if the cut ends an entry.
-        """
+    def _guesses(self, start: int, end: int, size: int) -> Iterator[int]:
+        """Commas that may be behind an entry that ends after about so many bytes."""
         search = start + size
         for _ in range(GUESSES):
             found = _END_OF_OBJECT.search(self._parsed, search, min(end, search + CHUNK_BYTES))
             if found is None:
-                return end if end - search <= FOUND_CHUNK_BYTES else None
-            if _is_json(_framed(self._parsed, start, found.end() - 1, brackets)):
-                return found.end() - 1
+                if end - search <= FOUND_CHUNK_BYTES:
+                    yield end
+                return
+            yield found.end() - 1
             search = found.end()
-        return None
 
     def _found(self, start: int, end: int, size: int) -> int:
         """The first comma between entries after so many bytes, by counting all brackets."""
@@ -406,14 +419,6 @@ def read_time(text: str | None) -> int | None:
 def _framed(text: mmap.mmap, start: int, end: int, brackets: tuple[bytes, bytes]) -> bytes:
     with memoryview(text) as view:
         return b"".join((brackets[0], view[start:end], brackets[1]))
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text, type=Raw)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _shown(text: str | None) -> str:

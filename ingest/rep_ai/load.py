@@ -9,13 +9,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -29,6 +30,8 @@ from rep_ai.document import (
     RejectedError,
 )
 from rep_ai.sources import SourceFile
+
+T = TypeVar("T")
 
 PIPELINE = "rep_ai"
 # files of at least so many bytes in all make a package
@@ -56,6 +59,8 @@ TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
 _DLT_SETTINGS = {
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "extract": {"next_item_mode": "fifo"},
+    # the files are gone before a disk is asked for them
+    "data_writer": {"compression": "none"},
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
 # dlt would make another name of any other
@@ -355,7 +360,7 @@ class _Package:
             return verdict(DUPLICATE, f"the same content as {first}")
         document.careful = identity in self._careful
         try:
-            yield from document.batches()
+            yield from _ahead(document.batches())
         except EqualKeysError:
             self._careful.add(identity)
             raise _RestartError from None
@@ -363,6 +368,15 @@ class _Package:
             self._rejections[identity] = str(error)
             raise _RestartError from None
         return verdict(LOADED, None)
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Make each item in a thread while the one before it is written."""
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = pool.submit(next, items, None)
+            yield item
 
 
 def _dlt(folder: str) -> Any:
