@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint docs clean lock
+.PHONY: help run test lint bench docs clean lock
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -36,6 +36,9 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests
 	@! grep -rnE --include='*.sql' '.{101}' models macros tests || { echo 'lines over 100'; exit 1; }
+
+bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
+	$(BIN)/python tests/bench/ingest.py
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
 	$(BIN)/dbt docs generate --static
