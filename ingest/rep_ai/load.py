@@ -59,7 +59,7 @@ TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
 _DLT_SETTINGS = {
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "extract": {"next_item_mode": "fifo"},
-    # the files are gone before a disk is asked for them
+    # the files live shorter than it takes to compress them
     "data_writer": {"compression": "none"},
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
@@ -360,7 +360,9 @@ class _Package:
             return verdict(DUPLICATE, f"the same content as {first}")
         document.careful = identity in self._careful
         try:
-            yield from _ahead(document.batches())
+            batches = document.batches()
+            # Ctrl-C does not end a thread, and a collection in one piece takes long
+            yield from batches if document.careful else _ahead(batches)
         except EqualKeysError:
             self._careful.add(identity)
             raise _RestartError from None
