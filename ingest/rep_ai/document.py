@@ -44,8 +44,10 @@ MAX_ROWS = 100_000
 FOUND_CHUNK_BYTES = 1 << 20
 # so many guesses cost about as much as to count the brackets
 GUESSES = 8
+# a value is held some ten times over on its way, and PostgreSQL takes rows below 1 GB only
+MAX_ENTRY_BYTES = 256 << 20
 # an Arrow string column and a Parquet page hold no more
-MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
+MAX_CHUNK_BYTES = (1 << 31) - (1 << 20)
 
 # 2000-01-01 to 2100-01-01 UTC
 TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
@@ -58,6 +60,10 @@ _SEMVER = re.compile(
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
+_TOO_LARGE = (
+    "an entry or the unknown values are larger than 256 MB, or a collection with equal keys than "
+    "2 GB; ask for the night again"
+)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half
@@ -207,6 +213,7 @@ class Document:
         known = {c.name: c for c in COLLECTIONS}
         self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
         scalars: dict[str, bytes] = {}
+        size = 0
         for name, span in self._members.items():
             first = self._text[span.start : span.start + 1]
             if name in known:
@@ -221,6 +228,9 @@ class Document:
             elif first in (b"{", b"[") and not self._is_empty(span):
                 self._others.append((name, span))
             else:
+                size += len(name) + span.end - span.start
+                if size > MAX_ENTRY_BYTES:
+                    raise RejectedError(_TOO_LARGE)
                 scalars[name] = self._text[span.start : span.end]
         try:
             for name in HEADER_FIELDS:
@@ -334,11 +344,9 @@ class Document:
                 found = self._guessed(brackets, start, end, size) if guess else None
                 guess = found is not None
                 cut = found or self._found(start, end, min(size, FOUND_CHUNK_BYTES))
-            if cut - start > MAX_ENTRY_BYTES:
-                raise RejectedError(
-                    "an entry, or a collection with equal keys, is larger than 2 GB; "
-                    "ask for the night again"
-                )
+            # careful reading comes after one that has seen each entry
+            if cut - start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
+                raise RejectedError(_TOO_LARGE)
             parsed = _framed(self._parsed, start, cut, brackets)
             is_whole = not self._damage_within(_Span(start, cut))
             yield Chunk(parsed, parsed if is_whole else _framed(self._text, start, cut, brackets))
