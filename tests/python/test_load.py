@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import zstandard
 
-from loads import NIGHT, dump, torn, write
+from loads import NIGHT, Place, dump, torn, write
 from rep_ai import document, load, sources
 from rep_ai.destinations import DestinationError, DuckDB
 from rep_ai.load import LoadError, Report
@@ -141,6 +141,38 @@ def test_exactly_once(dumps: Path, database: Path) -> None:
         f"the same content as file://{dumps}/{name}" for name in ("a.json", "late again.json")
     }
     check_whole(database, "raw")
+
+
+def test_the_current_delivery(tmp_path: Path) -> None:
+    """Of one window and version the file written last holds, whenever it comes, a copy too."""
+    place = Place(tmp_path, {})
+    dumps = tmp_path / "dumps"
+
+    def title() -> str:
+        assert place.run("ingest", dumps).returncode == 0
+        rows = place.query("select distinct title from rep_ai_staging.stg_rep_ai__users")
+        ((found,),) = rows
+        return str(found)
+
+    def content(title: str) -> bytes:
+        return dump(0, users={"1": {"id": "1", "title": title}})
+
+    write(dumps / "b.json", content("second"), modified_at=1_741_600_002)
+    assert place.run("ingest", dumps).returncode == 0
+    # views: one run of dbt will do
+    place.dbt("run", "--select", "stg_rep_ai__deliveries", "stg_rep_ai__users")
+    assert title() == "second"
+    # late, with an older time
+    write(dumps / "c.json", content("first"), modified_at=1_741_600_001)
+    assert title() == "second"
+    # a packed copy of it that was written later: nothing is loaded, but the time counts
+    write(dumps / "d.json.gz", gzip.compress(content("first")), modified_at=1_741_600_003)
+    assert title() == "first"
+    # so does a touch
+    os.utime(dumps / "b.json", (1_741_600_004, 1_741_600_004))
+    assert title() == "second"
+    loaded = place.query("select count(*) from rep_ai_raw.deliveries where status = 'loaded'")
+    assert loaded == [(2,)] and place.query("select count(*) from rep_ai_raw.users") == [(2,)]
 
 
 def test_several_packages(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
