@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from shutil import copy, rmtree
+from shutil import copy, rmtree, which
 from typing import Any
 from uuid import uuid4
 
@@ -229,6 +229,42 @@ def test_kills(
             rmtree(place.folder)
             place = new_place(target)
     assert killed == kills
+
+
+def test_kills_at_system_calls(
+    new_place: Callable[[str], Place],
+    nights: Path,
+    undisturbed: Callable[[str, str], Whole],
+) -> None:
+    """SIGKILL right before a write, a flush, a rename or a removal, then one run."""
+    strace = which("strace")
+    if strace is None:
+        pytest.skip("kills at system calls need strace (Debian, Ubuntu: apt install strace)")
+    whole = undisturbed("dev", "ingest")
+    place = new_place("dev")
+    log = place.folder / "calls"
+    calls = ("pwrite64", "fdatasync", "rename", "unlink")
+    traced = [strace, "--follow-forks", "--quiet=all"]
+    run = place.run(
+        *("ingest", nights), before=[*traced, f"--output={log}", f"--trace={','.join(calls)}"]
+    )
+    if run.returncode != 3:
+        pytest.skip(f"strace may not trace here: {run.stderr.splitlines()[-1:]}")
+    # each thread counts its own
+    counts = Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE))
+    most = {call: max(n for (_, each), n in counts.items() if each == call) for call in calls}
+    for number in range(ceil(KILLS / 5)):
+        call = calls[number % len(calls)]
+        moment = random.randint(1, most[call])
+        place = new_place("dev")
+        inject = [f"--trace={call}", f"--inject={call}:signal=KILL:when={moment}"]
+        run = place.run("ingest", nights, before=[*traced, "--output=/dev/null", *inject])
+        # another thread may have taken over the work of the one that was counted
+        assert run.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL, 3), run.stderr
+        FELL[f"dev ingest, before {call}{': not reached' * (run.returncode == 3)}"] += 1
+        if place.database.exists():
+            place.check_whole()
+        check_recovery(place, "ingest", nights, whole)
 
 
 @pytest.mark.parametrize(
