@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench docs clean lock
+.PHONY: help run test lint bench chaos fuzz docs clean lock
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -39,6 +39,13 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 
 bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
 	$(BIN)/python tests/bench/ingest.py
+
+chaos: .venv/.test ## kill runs some hundred times (REP_AI_KILLS), and compare all tables each time
+	REP_AI_KILLS=$${REP_AI_KILLS:-100} $(BIN)/python -m pytest tests/python/test_chaos.py
+
+fuzz: .venv/.test ## damage documents for long, and load what takes minutes
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/python/test_fuzz.py \
+		tests/python/test_document.py
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
 	$(BIN)/dbt docs generate --static

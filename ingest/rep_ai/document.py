@@ -46,8 +46,10 @@ MAX_ROWS = 100_000
 FOUND_CHUNK_BYTES = 1 << 20
 # so many guesses cost about as much as to count the brackets
 GUESSES = 8
+# a value is held some ten times over on its way, and PostgreSQL takes rows below 1 GB only
+MAX_ENTRY_BYTES = 256 << 20
 # an Arrow string column and a Parquet page hold no more
-MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
+MAX_CHUNK_BYTES = (1 << 31) - (1 << 20)
 
 T = TypeVar("T")
 
@@ -62,6 +64,10 @@ _SEMVER = re.compile(
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
+_TOO_LARGE = (
+    "an entry or the unknown values are larger than 256 MB, or a collection with equal keys than "
+    "2 GB; ask for the night again"
+)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half
@@ -212,6 +218,7 @@ class Document:
         known = {c.name: c for c in COLLECTIONS}
         self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
         scalars: dict[str, bytes] = {}
+        size = 0
         for name, span in self._members.items():
             first = self._text[span.start : span.start + 1]
             if name in known:
@@ -226,6 +233,9 @@ class Document:
             elif first in (b"{", b"[") and not self._is_empty(span):
                 self._others.append((name, span))
             else:
+                size += len(name) + span.end - span.start
+                if size > MAX_ENTRY_BYTES:
+                    raise RejectedError(_TOO_LARGE)
                 scalars[name] = self._text[span.start : span.end]
         try:
             for name in HEADER_FIELDS:
@@ -352,11 +362,9 @@ class Document:
             start, size = cut + 1, CHUNK_BYTES
 
     def _chunk(self, start: int, cut: int, brackets: tuple[bytes, bytes]) -> Chunk:
-        if cut - start > MAX_ENTRY_BYTES:
-            raise RejectedError(
-                "an entry, or a collection with equal keys, is larger than 2 GB; "
-                "ask for the night again"
-            )
+        # careful reading comes after one that has seen each entry
+        if cut - start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
+            raise RejectedError(_TOO_LARGE)
         parsed = _framed(self._parsed, start, cut, brackets)
         if not self._damage_within(_Span(start, cut)):
             return Chunk(parsed, parsed)

@@ -61,6 +61,8 @@ _DLT_SETTINGS = {
     "extract": {"next_item_mode": "fifo"},
     # the files live shorter than it takes to compress them
     "data_writer": {"compression": "none"},
+    # a job that is tried again may have been committed before, and no filter tells its rows apart
+    "load": {"raise_on_max_retries": 1},
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
 # dlt would make another name of any other
@@ -292,7 +294,8 @@ class _Package:
                     if _caused_by(error, KeyboardInterrupt):
                         raise KeyboardInterrupt from None
                     if not _caused_by(error, _RestartError):
-                        raise LoadError(_root_cause(error)) from error
+                        where = f"working folder {folder} (TMPDIR names another place)"
+                        raise LoadError(_root_cause(error, where)) from error
 
     def _load(self, dlt: Any, destination: Destination, schema: str, folder: str) -> None:
         pipeline = dlt.pipeline(
@@ -304,6 +307,7 @@ class _Package:
         resource = dlt.resource(self._items(dlt), name=PIPELINE, write_disposition="append")
         pipeline.extract(resource, loader_file_format="parquet")
         pipeline.normalize()
+        destination.check_lock()
         pipeline.load(raise_on_failed_jobs=True)
 
     def _items(self, dlt: Any) -> Iterator[Any]:
@@ -431,7 +435,9 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     return False
 
 
-def _root_cause(error: BaseException) -> str:
+def _root_cause(error: BaseException, where: str = "") -> str:
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or where}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__

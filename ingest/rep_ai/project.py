@@ -54,4 +54,6 @@ def dbt(arguments: Sequence[str], *, target: str) -> int:
     if "DBT_PROFILES_DIR" not in os.environ:
         command += ["--profiles-dir", str(directory())]
     environment = {**os.environ, "REP_AI_DUCKDB": str(duckdb_path())}
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    # the lock of the run is among the open files
+    run = subprocess.run(command, env=environment, check=False, close_fds=False)  # noqa: S603
+    return run.returncode
