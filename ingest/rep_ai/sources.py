@@ -19,7 +19,7 @@ from fnmatch import fnmatch
 from functools import partial
 from glob import iglob
 from pathlib import Path, PurePosixPath
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from threading import Thread
 from time import perf_counter
 from typing import IO, Any, NamedTuple
@@ -345,14 +345,15 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
         ChangedError: it changed since it was opened.
     """
     with (
-        NamedTemporaryFile(prefix="rep_ai_") as fetched,
+        # some drivers remove what they could not fetch
+        TemporaryDirectory(prefix="rep_ai_") as folder,
         NamedTemporaryFile(prefix="rep_ai_") as document,
         ExitStack() as stack,
     ):
         try:
-            path = Path(file.path if file.is_local else fetched.name)
+            path = Path(file.path) if file.is_local else Path(folder, "fetched")
             if not file.is_local:
-                _fetch(file, fetched.name)
+                _fetch(file, str(path))
             raw = stack.enter_context(path.open("rb"))
             before = _state(raw)
             if blocks := _decompressed_blocks(raw):
