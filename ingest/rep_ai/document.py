@@ -117,12 +117,14 @@ class Document:
         delivery_id: SHA-256 of the file's bytes, in hexadecimal.
         header: the scalars; `counts` is whole once `batches` has ended.
         rejection: why the document cannot be loaded, and what to do; else None.
+        bytes_read: how much of it `batches` has cut into chunks so far.
     """
 
     def __init__(self, path: Path, supported_major: int = 1) -> None:
         """Map the document, check it and find its collections."""
         self.header = Header()
         self.rejection: str | None = None
+        self.bytes_read = 0
         # keep each object collection in one piece, at the cost of memory
         self.careful = False
         self._collections: list[tuple[Collection, _Span]] = []
@@ -342,6 +344,7 @@ class Document:
             parsed = _framed(self._parsed, start, cut, brackets)
             is_whole = not self._damage_within(_Span(start, cut))
             yield Chunk(parsed, parsed if is_whole else _framed(self._text, start, cut, brackets))
+            self.bytes_read += cut - start
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES
 

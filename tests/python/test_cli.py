@@ -88,17 +88,16 @@ def test_a_second_run_loads_nothing(place: Place) -> None:
     """What is known is not read again."""
     again = rep_ai("ingest", place.dumps, environment=place.environment)
     assert again.returncode == 0
-    assert "15 known already; 0 records" in again.stdout
+    assert re.search("^skipped: known already +15$", again.stdout, re.MULTILINE)
+    assert re.search("^records +0$", again.stdout, re.MULTILINE)
 
 
 def test_status_and_types(place: Place) -> None:
     """Both read the same database."""
     status = rep_ai("status", environment=place.environment)
     assert status.returncode == 0
-    assert re.search(r"^loaded +15 +15$", status.stdout, re.MULTILINE)
-    assert re.search(
-        r"^delivered +14 +2026-03-01 06:00:00 +2026-03-15 05:00:00", status.stdout, re.M
-    )
+    assert re.search(r"^loaded +15$", status.stdout, re.MULTILINE)
+    assert re.search(r"^delivered +14$", status.stdout, re.MULTILINE)
     listed = rep_ai("types", environment=place.environment)
     assert re.search(r"^action +SCREEN_SHARE +[\d,]+$", listed.stdout, re.MULTILINE)
 
