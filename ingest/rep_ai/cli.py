@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
@@ -41,13 +42,13 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except (DestinationError, LoadError, ProjectError, SourceError) as error:
-        raise _FailedError(" ".join(str(error).split())) from error
+        raise _FailedError(_advised(error)) from error
     except OSError as error:
         # the reader of a pipe has seen enough
         if error.errno == errno.EPIPE:
             raise
         where = error.filename or "input or output"
-        raise _FailedError(f"{where}: {error.strerror or error}") from error
+        raise _FailedError(f"{where}: {_advised(error.strerror or error)}") from error
     except KeyboardInterrupt as error:
         raise _FailedError("interrupted; nothing is half loaded, run it again") from error
     except (_FailedError, click.ClickException, click.exceptions.Exit, click.Abort):
@@ -55,10 +56,20 @@ def _in_words() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("REP_AI_TRACEBACK"):
             raise
-        said = " ".join(str(error).split())
         raise _FailedError(
-            f"{type(error).__name__}: {said} (REP_AI_TRACEBACK=1 shows where)"
+            f"{type(error).__name__}: {_advised(error)} (REP_AI_TRACEBACK=1 shows where)"
         ) from error
+
+
+def _advised(error: object) -> str:
+    """The error on one line, with what helps where a disk is full."""
+    said = " ".join(str(error).split())
+    if os.strerror(errno.ENOSPC) in said:
+        said += (
+            f"; make room where the database is and in {gettempdir()} (TMPDIR names another "
+            "folder), then run again: nothing is half loaded"
+        )
+    return said
 
 
 def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,6 +198,8 @@ def _work(
         with _in_words():
             destination = of_target(target)
             settings = _settings(variables)
+            if command == "run":
+                project.make_target_path()
             with destination.lock():
                 with observer:
                     outcome.ingest = load.ingest(
@@ -225,8 +238,16 @@ def _work(
 
 
 def _settings(variables: dict[str, Any]) -> dict[str, Any]:
-    """The project's variables, those that this command reads checked."""
+    """The project's variables, those that the commands read checked."""
+    from rep_ai.load import SCHEMA_NAME
+
     settings = project.variables(variables)
+    schema = str(settings["rep_ai_source_schema"])
+    if not SCHEMA_NAME.fullmatch(schema):
+        raise _FailedError(
+            f"rep_ai_source_schema is {schema!r}; use lower-case letters, digits and single "
+            "underscores"
+        )
     major = str(settings["rep_ai_supported_major"])
     if not major.isdecimal():
         raise _FailedError(f"rep_ai_supported_major must be a whole number, not {major!r}")
@@ -258,7 +279,8 @@ def _build(
         outcome.read_build(results)
     if code != 0:
         raise _FailedError(
-            "dbt build failed, see above; the dumps are landed: mend it and run again"
+            f"dbt build failed, see above and {project.log_path() / 'dbt.log'}; the dumps are "
+            "landed: mend it and run again"
         )
 
 
@@ -349,11 +371,18 @@ def status(
 ) -> None:
     """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
     from rep_ai import status as look
+    from rep_ai.destinations import of_target
 
     now = datetime.now(UTC).replace(tzinfo=None)
     try:
         with _in_words():
-            found = look.look(target, variables, now=now, max_age=max_age, within=within)
+            found = look.look(
+                of_target(target),
+                _settings(variables)["rep_ai_source_schema"],
+                now=now,
+                max_age=max_age,
+                within=within,
+            )
     except _FailedError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))

@@ -60,7 +60,7 @@ _DLT_SETTINGS = {
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
 # dlt would make another name of any other
-_SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
+SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 class LoadError(Exception):
@@ -154,7 +154,7 @@ def ingest(
     """
     started = perf_counter()
     observer = observer or Observer()
-    if not _SCHEMA_NAME.fullmatch(schema):
+    if not SCHEMA_NAME.fullmatch(schema):
         raise LoadError(f"schema {schema!r}: use lower-case letters, digits and single underscores")
     files = sources.find(source_list, patterns)
     ledger = _prepare(destination, schema)

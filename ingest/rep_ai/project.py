@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -30,8 +31,9 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     path = directory() / "dbt_project.yml"
     try:
         ours = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("vars") or {}
-        # as dbt reads it, those that another project sets for this one alone hold first
-        return {**ours, **(ours.get("rep_ai") or {}), **(overrides or {})}
+        if "rep_ai_source_schema" not in ours:
+            raise ValueError("it does not set the variables of rep_ai; run rep-ai in its checkout")
+        return {**ours, **(overrides or {})}
     except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ProjectError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
@@ -51,6 +53,24 @@ def target_path() -> Path:
     return directory() / os.environ.get("DBT_TARGET_PATH", "target")
 
 
+def log_path() -> Path:
+    """Where dbt writes its log: beside its artifacts, unless a variable says otherwise."""
+    return directory() / os.environ.get("DBT_LOG_PATH", target_path())
+
+
+def make_target_path() -> None:
+    """Make the folder of the artifacts, since dbt fails without a word where it cannot."""
+    path = target_path()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise ProjectError(
+            f"{path} cannot be written: {error.strerror}; DBT_TARGET_PATH names another folder "
+            "for what dbt leaves"
+        ) from None
+
+
 def dbt(arguments: Sequence[str], *, target: str, say: Callable[[str], None]) -> int:
     """Run dbt on the project, each line of its output handed to `say`; its exit code."""
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
@@ -58,8 +78,7 @@ def dbt(arguments: Sequence[str], *, target: str, say: Callable[[str], None]) ->
     command += ["--project-dir", str(directory())]
     if "DBT_PROFILES_DIR" not in os.environ:
         command += ["--profiles-dir", str(directory())]
-    if "DBT_LOG_PATH" not in os.environ:
-        command += ["--log-path", str(target_path())]
+    command += ["--log-path", str(log_path())]
     has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     environment = {
         "DBT_USE_COLORS": str(has_colors),

@@ -207,7 +207,7 @@ class Outcome:
             "records": {table: ingest.records[table] for table in RECORD_TABLES},
             "bytes": ingest.bytes,
             "seconds": round(ingest.seconds, 3),
-            "megabytes_per_second": round(_speed(ingest), 3),
+            "megabytes_per_second": round(_speed(ingest), 6),
             **({"dbt": self.dbt, "marts": self.marts} if self.command == "run" else {}),
             "warnings": self.warnings(),
         }

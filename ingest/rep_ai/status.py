@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from rep_ai import project
-from rep_ai.destinations import of_target
+from rep_ai.destinations import Destination
 from rep_ai.progress import on_line
 from rep_ai.report import MARTS_SCHEMA, Database, opened, show_violations, table, violations
 
@@ -42,8 +41,8 @@ class Night(NamedTuple):
 
 
 def look(
-    target: str,
-    variables: dict[str, Any],
+    destination: Destination,
+    schema: str,
     *,
     now: datetime,
     max_age: timedelta | None = None,
@@ -52,8 +51,8 @@ def look(
     """All that `rep-ai status` knows, under stable keys; times are UTC without zone.
 
     Args:
-        target: target of the profile.
-        variables: variables of the project that the command line overrides.
+        destination: the database.
+        schema: schema of the raw tables.
         now: the present, UTC without zone.
         max_age: it is a problem if the newest window ended longer ago.
         within: gaps and rejections that are older are no problem.
@@ -61,8 +60,6 @@ def look(
     Raises:
         DestinationError: the database cannot be read.
     """
-    destination = of_target(target)
-    schema = project.variables(variables)["rep_ai_source_schema"]
     with opened(destination) as database:
         files = _files(database, schema)
         is_built = (MARTS_SCHEMA, "rep_ai__dump_calendar") in database.tables
