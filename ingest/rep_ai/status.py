@@ -230,8 +230,8 @@ def _small(nights: list[Night]) -> list[str]:
         count = night.counts["actions"] or 0
         if night.status != "missing" and usual and count < usual * FEW:
             lines.append(
-                f"the night from {night.start:%Y-%m-%d %H:%M} UTC has {count:,} actions; "
-                f"the nights before it had {usual:,.0f}"
+                f"the night from {night.start:%Y-%m-%d %H:%M} UTC has "
+                f"{_many(count, 'action', 'actions')}; the nights before it had {usual:,.0f}"
             )
     return lines
 

@@ -32,7 +32,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = (sys.executable, "-c", "from rep_ai.cli import main; main()")
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ "
 CSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-MIDNIGHT = datetime(2026, 3, 2, 6)
+# a Monday
+MIDNIGHT = datetime(2025, 3, 3, 6)
 
 
 class Place(NamedTuple):
@@ -112,7 +113,7 @@ def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def night(number: int, actions: int, **members: Any) -> bytes:
-    """A dump of a day from 2026-03-02 on, with so many actions."""
+    """A dump of a day from 2025-03-03 on, with so many actions."""
     start = int((MIDNIGHT + timedelta(days=number)).replace(tzinfo=UTC).timestamp() * 1000)
     window = {"start_time": start, "end_time": start + 86_400_000}
     rows = [
@@ -548,8 +549,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number not in (10, 20, 21):
             (dumps / f"{number:02}.json").write_bytes(night(number, actions))
     (dumps / "33 again.json").write_bytes(night(33, 12, version="1.0.1"))
-    half = night(34, 1)
-    shifted = json.loads(half)
+    shifted = json.loads(night(34, 100))
     shifted["start_time"] += 43_200_000
     shifted["end_time"] += 43_200_000
     (dumps / "34 shifted.json").write_text(json.dumps(shifted))
@@ -605,37 +605,37 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     assert found.keys() == raw.keys() == empty.keys()
     assert found["nights"] == {"delivered": 31, "overlapping": 2, "redelivered": 1, "missing": 3}
     assert [(gap["from"], gap["until"], gap["nights"]) for gap in found["missing"]] == [
-        ("2026-03-12T06:00:00Z", "2026-03-13T06:00:00Z", 1),
-        ("2026-03-22T06:00:00Z", "2026-03-24T06:00:00Z", 2),
+        ("2025-03-13T06:00:00Z", "2025-03-14T06:00:00Z", 1),
+        ("2025-03-23T06:00:00Z", "2025-03-25T06:00:00Z", 2),
     ]
     assert [row["from"] for row in found["overlapping"]] == [
-        *("2026-04-05T06:00:00Z", "2026-04-05T18:00:00Z")
+        *("2025-04-06T06:00:00Z", "2025-04-06T18:00:00Z")
     ]
     assert [(row["deliveries"], row["version"]) for row in found["redelivered"]] == [(2, "1.0.1")]
-    assert found["newest_window_end_at"] == "2026-04-06T18:00:00Z"
+    assert found["newest_window_end_at"] == "2025-04-07T18:00:00Z"
     by_start = {row["from"]: row["records"]["actions"] for row in found["last_nights"]}
     assert len(found["last_nights"]) == status.LAST_NIGHTS
     small = {"count": 9, "usual": 100, "change": -0.91}
-    assert by_start["2026-04-02T06:00:00Z"] == small
+    assert by_start["2025-04-03T06:00:00Z"] == small
     # a quiet day of the weekend is as usual
-    assert by_start["2026-03-29T06:00:00Z"] == {"count": 10, "usual": 10, "change": 0}
+    assert by_start["2025-03-30T06:00:00Z"] == {"count": 10, "usual": 10, "change": 0}
     lines = [line for line in found["warnings"] if "actions" in line]
-    assert len(lines) == 1 and "the night from 2026-04-02 06:00 UTC has 9 actions" in lines[0]
+    assert len(lines) == 1 and "the night from 2025-04-03 06:00 UTC has 9 actions" in lines[0]
     assert {row["rule"] for row in found["violations"]} >= {"unknown_session"}
     assert code == 1
     assert found["problems"] == [
-        "3 nights are missing: the last in 2 gaps from 2026-03-22 06:00 to 2026-03-24 06:00 UTC",
+        "3 nights are missing: the last in 2 gaps from 2025-03-23 06:00 to 2025-03-25 06:00 UTC",
         "1 rejected file waits",
     ]
-    age = datetime.now(UTC).replace(tzinfo=None) - datetime(2026, 4, 6, 18)
+    age = datetime.now(UTC).replace(tzinfo=None) - datetime(2025, 4, 7, 18)
     hours = int(age / timedelta(hours=1))
     assert "the newest window ended" in look(f"--max-age={hours - 1}h")[1]["problems"][-1]
     assert look(f"--max-age={hours + 2}h")[1]["problems"] == found["problems"]
     assert look("--within=1h")[1]["problems"] == ["1 rejected file waits"]
 
     text = rep_ai("status", environment=own).stdout
-    assert re.search(r"^2026-03-22 06:00:00  2026-03-24 06:00:00 +2$", text, re.MULTILINE)
-    assert re.search(r"^2026-04-02 06:00:00  delivered .* 9 +-91%", text, re.MULTILINE)
+    assert re.search(r"^2025-03-23 06:00:00  2025-03-25 06:00:00 +2$", text, re.MULTILINE)
+    assert re.search(r"^2025-04-03 06:00:00  delivered .* 9 +-91%", text, re.MULTILINE)
     assert r"broken\n.json: " in text
     for line in (*found["problems"], *found["warnings"]):
         assert line in text
