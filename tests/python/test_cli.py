@@ -8,6 +8,7 @@ import pty
 import re
 import resource
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def on_terminal(
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
+        # tests that run in the background ignore it, and so would their children
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(COMMAND[0], [*COMMAND, *map(str, arguments)], environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     said = b""
