@@ -127,12 +127,14 @@ class Document:
         delivery_id: SHA-256 of the file's bytes, in hexadecimal.
         header: the scalars; `counts` is whole once `batches` has ended.
         rejection: why the document cannot be loaded, and what to do; else None.
+        bytes_read: how much of it `batches` has cut into chunks so far.
     """
 
     def __init__(self, path: Path, supported_major: int = 1) -> None:
         """Map the document, check it and find its collections."""
         self.header = Header()
         self.rejection: str | None = None
+        self.bytes_read = 0
         # keep each object collection in one piece, at the cost of memory
         self.careful = False
         self._collections: list[tuple[Collection, _Span]] = []
@@ -357,6 +359,7 @@ class Document:
                 guess = is_whole
                 cut = end if is_whole else self._found(start, end, min(size, FOUND_CHUNK_BYTES))
                 found = read(self._chunk(start, cut, brackets))
+            self.bytes_read += cut - start
             yield found
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES

@@ -8,7 +8,7 @@ and only the rows of completed packages are ever looked at.
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from rep_ai.document import (
     Header,
     RejectedError,
 )
+from rep_ai.progress import Observer
 from rep_ai.sources import SourceFile
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ _DLT_SETTINGS = {
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
 # dlt would make another name of any other
-_SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
+SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 class LoadError(Exception):
@@ -140,7 +141,7 @@ def ingest(
     patterns: Sequence[str] = sources.PATTERNS,
     retry_rejected: bool = False,
     max_bytes: int = sources.MAX_DOCUMENT_BYTES,
-    on_file: Callable[[str, str], None] = lambda url, status: None,
+    observer: Observer | None = None,
 ) -> Report:
     """Land every dump file that the ledger does not know; the caller holds the lock.
 
@@ -152,14 +153,15 @@ def ingest(
         patterns: names of the files that count in a folder.
         retry_rejected: read files again that an earlier run rejected.
         max_bytes: size that no decompressed document may exceed.
-        on_file: called with the URL and status of each new file once it is read.
+        observer: told what is done while it is.
 
     Raises:
         SourceError: a source is not there or holds no dump file.
         DestinationError, LoadError: the database cannot be used.
     """
     started = perf_counter()
-    if not _SCHEMA_NAME.fullmatch(schema):
+    observer = observer or Observer()
+    if not SCHEMA_NAME.fullmatch(schema):
         raise LoadError(f"schema {schema!r}: use lower-case letters, digits and single underscores")
     files = sources.find(source_list, patterns)
     ledger = _prepare(destination, schema)
@@ -178,18 +180,26 @@ def ingest(
                 report.still_rejected += 1
             case _:
                 report.known += 1
+    observer.found(report, new)
     for package in _packages(new):
-        loader = _Package(package, ledger, supported_major, max_bytes, retry_rejected)
+        loader = _Package(
+            package, ledger, supported_major, max_bytes, retry_rejected, observer=observer
+        )
         loader.load(destination, schema)
         for verdict in loader.verdicts:
             _account(report, verdict)
-            on_file(verdict.file.url, verdict.status)
+            rows = sum(count or 0 for count in verdict.header.counts.values())
+            observer.ended(verdict.file, verdict.status, verdict.reason, rows)
             if verdict.status == LOADED:
                 ledger.contents[verdict.delivery_id] = verdict.file.url
         for verdict in loader.unchanged:
             report.still_rejected += verdict.status == REJECTED
             report.known += verdict.status != REJECTED
-        report.failed += loader.failed
+            observer.ended(verdict.file, "unchanged", None, 0)
+        report.failed += [line for _, line in loader.failed]
+        for file, line in loader.failed:
+            observer.failed(file, line)
+        report.seconds = perf_counter() - started
     report.seconds = perf_counter() - started
     return report
 
@@ -267,8 +277,11 @@ class _Package:
         supported_major: int,
         max_bytes: int,
         retry_rejected: bool = False,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         self._files = files
+        self._observer = observer or Observer()
         self._ledger = ledger
         self._supported_major = supported_major
         self._max_bytes = max_bytes
@@ -280,7 +293,8 @@ class _Package:
         self.verdicts: list[_Verdict] = []
         # files that turned out as the ledger has them
         self.unchanged: list[_Verdict] = []
-        self.failed: list[str] = []
+        # each with a line that says why
+        self.failed: list[tuple[SourceFile, str]] = []
 
     def load(self, destination: Destination, schema: str) -> None:
         """Extract the files and load them as one package."""
@@ -306,6 +320,7 @@ class _Package:
         )
         resource = dlt.resource(self._items(dlt), name=PIPELINE, write_disposition="append")
         pipeline.extract(resource, loader_file_format="parquet")
+        self._observer.loading(self._files)
         pipeline.normalize()
         destination.check_lock()
         pipeline.load(raise_on_failed_jobs=True)
@@ -316,7 +331,7 @@ class _Package:
             yield dlt.mark.with_table_name(schema.empty_table(), table)
         for file in self._files:
             if file.url in self._changed:
-                self.failed.append(self._changed[file.url])
+                self.failed.append((file, self._changed[file.url]))
                 continue
             try:
                 for table, rows in self._read(file):
@@ -325,11 +340,12 @@ class _Package:
                 self._changed[file.url] = str(error)
                 raise _RestartError from None
             except sources.SourceError as error:
-                self.failed.append(str(error))
+                self.failed.append((file, str(error)))
         if self.verdicts:
             yield dlt.mark.with_table_name(_rows(self.verdicts), "deliveries")
 
     def _read(self, file: SourceFile) -> Iterator[tuple[str, pa.Table]]:
+        self._observer.begun(file)
         try:
             with sources.decompressed(file, self._max_bytes) as path:
                 verdict = yield from self._read_document(file, path)
@@ -366,7 +382,9 @@ class _Package:
         try:
             batches = document.batches()
             # Ctrl-C does not end a thread, and a collection in one piece takes long
-            yield from batches if document.careful else _ahead(batches)
+            for table, rows in batches if document.careful else _ahead(batches):
+                self._observer.read(file, document.bytes_read / size, len(rows))
+                yield table, rows
         except EqualKeysError:
             self._careful.add(identity)
             raise _RestartError from None
@@ -395,7 +413,9 @@ def _dlt(folder: str) -> Any:
     from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-    context = Container()[PluggableRunContext]
+    context: Any = Container()[PluggableRunContext]
+    # else an id for the telemetry that is off is left there
+    context.context._global_dir = folder
     settings = CustomLoaderDocProvider(PIPELINE, lambda: _DLT_SETTINGS)
     context.providers = ConfigProvidersContainer([settings])
     context.context.reset_config()
