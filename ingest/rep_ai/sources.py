@@ -397,16 +397,12 @@ def _fetch(file: SourceFile, path: str) -> None:
         _lost_seconds[file.fs] = _lost_seconds.get(file.fs, 0) + perf_counter() - started
         raise
     _lost_seconds.pop(file.fs, None)
-    # a listing may be more precise than what is told of a single file
-    before, after = (
-        (size, moment and moment.replace(microsecond=0))
-        for size, moment in (
-            (file.size, file.modified_at),
-            (info.get("size"), _modified_at(file.fs, info)),
-        )
-    )
-    if before != after:
-        raise ChangedError(file.url, _CHANGED)
+    # a listing may tell more, and more precisely, than what is said of a single file
+    after = info.get("size"), _modified_at(file.fs, info)
+    for old, new in zip((file.size, file.modified_at), after, strict=True):
+        both = [m.replace(microsecond=0) if isinstance(m, datetime) else m for m in (old, new)]
+        if None not in both and both[0] != both[1]:
+            raise ChangedError(file.url, _CHANGED)
 
 
 @contextmanager
