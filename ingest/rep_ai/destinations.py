@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # BI tools lag behind the newest storage format
 DUCKDB_STORAGE = "v1.4.0"
 _CONFIG: dict[str, Any] = {"storage_compatibility_version": DUCKDB_STORAGE}
+# enough for entries of usual size
+LOAD_MEMORY = "400MB"
 # an arbitrary number that all runs of this project share
 ADVISORY_LOCK = 0x7265705F6169
 
@@ -41,8 +43,8 @@ class Destination(Protocol):
     def connect(self) -> Any:
         """Open a DB-API connection, to be closed by the caller."""
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """The same database for dlt."""
+    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
+        """The same database for dlt; `is_bounded` where no batch is larger than usual."""
 
 
 class DuckDB:
@@ -110,12 +112,16 @@ class DuckDB:
         except duckdb.Error as error:
             raise DestinationError(f"{self.name} cannot be opened: {error}") from None
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """DuckDB by its path."""
+    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
+        """DuckDB by its path, with little memory where `is_bounded`."""
         import dlt
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
+        credentials = DuckDbCredentials(str(self.path))
+        # else DuckDB keeps what it has written until most of the machine's memory is taken
+        credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
         # a table at a time takes both less memory and no longer: DuckDB uses every core for it
-        return dlt.destinations.duckdb(str(self.path), loader_parallelism_strategy="sequential")
+        return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
 
 
 class Postgres:
@@ -189,8 +195,8 @@ class Postgres:
         connection.autocommit = True
         return connection
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """PostgreSQL by its address."""
+    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
+        """PostgreSQL by its address; the server sees to its memory."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
         from dlt.destinations.impl.postgres.postgres import PostgresParquetCopyJob

@@ -37,6 +37,8 @@ T = TypeVar("T")
 PIPELINE = "rep_ai"
 # files of at least so many bytes in all make a package
 PACKAGE_BYTES = 256 << 20
+# a batch is larger only where an entry is
+USUAL_BATCH_BYTES = 64 << 20
 
 LOADED, DUPLICATE, REJECTED = "loaded", "duplicate", "rejected"
 
@@ -290,6 +292,8 @@ class _Package:
         self._careful: set[str] = set()
         self._rejections: dict[str, str] = {}
         self._changed: dict[str, str] = {}
+        # bytes of the largest batch
+        self._largest = 0
         self.verdicts: list[_Verdict] = []
         # files that turned out as the ledger has them
         self.unchanged: list[_Verdict] = []
@@ -323,7 +327,10 @@ class _Package:
         self._observer.loading(self._files)
         pipeline.normalize()
         destination.check_lock()
-        pipeline.load(raise_on_failed_jobs=True)
+        pipeline.load(
+            destination.dlt_destination(is_bounded=self._largest <= USUAL_BATCH_BYTES),
+            raise_on_failed_jobs=True,
+        )
 
     def _items(self, dlt: Any) -> Iterator[Any]:
         """Yield all rows of the package, table by table marked with its name."""
@@ -335,6 +342,7 @@ class _Package:
                 continue
             try:
                 for table, rows in self._read(file):
+                    self._largest = max(self._largest, rows.nbytes)
                     yield dlt.mark.with_table_name(rows, table)
             except sources.ChangedError as error:
                 self._changed[file.url] = str(error)
