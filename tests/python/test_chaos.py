@@ -469,7 +469,7 @@ def test_no_room(
     said = set()
     for size in sizes:
         place = new_place("dev")
-        run = place.run("ingest", nights, before=limited(size))
+        run = place.run("ingest", "--quiet", nights, before=limited(size))
         assert (run.returncode, run.stdout) == (1, ""), size
         line = one_line(run)
         assert "File too large" in line and str(place.folder) in line, size
@@ -519,7 +519,7 @@ def test_disk_full(
     with tmpfs(disk, size):
         name = {"database": "REP_AI_DUCKDB", "working": "TMPDIR"}[what]
         path = {"database": disk / place.database.name, "working": disk}[what]
-        run = place.run("ingest", nights, env={name: str(path)})
+        run = place.run("ingest", "--quiet", nights, env={name: str(path)})
         assert (run.returncode, run.stdout) == (1, "")
         line = one_line(run)
         assert "No space left on device" in line and str(disk) in line
@@ -559,7 +559,7 @@ def test_no_permission(
         if what == "folder with the lock":
             write(lock, b"")
         place.folder.chmod(0o555)
-    run = place.run("ingest", nights, before=AS_USER)
+    run = place.run("ingest", "--quiet", nights, before=AS_USER)
     assert (run.returncode, run.stdout) == (1, "")
     assert "Permission denied" in one_line(run) and str(place.database) in one_line(run)
     place.folder.chmod(0o755)
@@ -635,7 +635,7 @@ def test_no_server(
 ) -> None:
     """One line that names the server and no password."""
     place = new_place("postgres")
-    run = place.run("ingest", nights, env=variables)
+    run = place.run("ingest", "--quiet", nights, env=variables)
     assert (run.returncode, run.stdout) == (1, "")
     assert said in one_line(run)
     password = {**place.server, **variables}["PGPASSWORD"]
