@@ -68,6 +68,15 @@ _TOO_LARGE = (
     "an entry or the unknown values are larger than 256 MB, or a collection with equal keys than "
     "2 GB; ask for the night again"
 )
+# what a dump may be mistaken for, by its first bytes
+_OTHER_KINDS = {
+    "compressed twice": (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
+    "a zip archive": (b"PK\x03\x04",),
+    "compressed by bzip2, not by gzip or zstd": (b"BZh",),
+}
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
+# what JSON has no words for, and some libraries write
+_NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half
@@ -159,14 +168,24 @@ class Document:
             self.delivery_id = digest.result().hexdigest()
 
     def _check_encoding(self) -> None:
+        start = self._text[:4]
+        for kind, marks in _OTHER_KINDS.items():
+            if start.startswith(marks):
+                raise RejectedError(f"the document is {kind}; check the source")
+        is_wide = b"\0" in (start[1:2], start[2:3])
+        if is_wide or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise RejectedError(
+                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the night again"
+            )
+        blank = _BLANK.match(self._text)
+        if blank and blank.end() == len(self._text):
+            raise RejectedError("the file is empty; ask for the night again")
         whole = pa.array([0, len(self._text)], pa.int64()).buffers()[1]
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self._text)).validate(full=True)
         except pa.ArrowInvalid:
-            is_utf16 = self._text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in self._text[:4]
             raise RejectedError(
-                f"the text is {'UTF-16' if is_utf16 else 'not UTF-8'}, and a dump is JSON in "
-                "UTF-8; ask for the night again"
+                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the night again"
             ) from None
 
     def _check_grammar(self, fileno: int) -> None:
@@ -195,12 +214,19 @@ class Document:
         except msgspec.DecodeError as error:
             why = str(error).removeprefix("JSON is malformed: ")
             why = why[:1].lower() + why[1:]
+            place = re.search(r"byte (\d+)", why)
+            at = int(place[1]) + self._offset() if place else 0
+            if place and (found := _NO_NUMBER.search(self._text, max(at - 1, 0), at + 10)):
+                why = f"{found[0].decode()} is no number ({place[0]})"
             raise RejectedError(f"not JSON: {why}; ask for the night again") from None
         except RecursionError:
             raise RejectedError(_TOO_DEEP) from None
 
+    def _offset(self) -> int:
+        return len(_BYTE_ORDER_MARK) if self._text[:3] == _BYTE_ORDER_MARK else 0
+
     def _decoded(self) -> "dict[str, _Span]":
-        start = len(_BYTE_ORDER_MARK) if self._parsed[:3] == _BYTE_ORDER_MARK else 0
+        start = self._offset()
         decoded = msgspec.json.decode(memoryview(self._parsed)[start:], type=dict[str, Raw])
         starts = {name: offset(raw, self._parsed) for name, raw in decoded.items()}
         return {name: _Span(at, at + len(decoded[name])) for name, at in starts.items()}

@@ -64,6 +64,14 @@ _URL = re.compile(
 )
 
 
+_NO_URL = (
+    "this is no URL; where it names a user, write / as %2F, ? as %3F, # as %23 and @ as %40 in all "
+    "else"
+)
+# stores whose drivers take the user for a part of the bucket's name
+_USERLESS = {"s3", "s3a", "gs", "gcs"}
+
+
 class SourceError(Exception):
     """A source or a file that cannot be had; the message says which and why, on one line."""
 
@@ -123,6 +131,8 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[Sou
     for source in sources:
         try:
             found = list(_find(source, patterns))
+        except SourceError:
+            raise
         except Exception as error:
             raise SourceError(_public(source), why(error)) from error
         if not found:
@@ -176,12 +186,19 @@ def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
 
 def _check(url: str) -> None:
     """Refuse a URL that a driver would misread, and tell parts of a password then."""
+    scheme = f"{url.partition('://')[0]}://" if "@" in url else url
     try:
-        _ = urlsplit(url).port
+        parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
-        raise ValueError(
-            "this is no URL; in user and password write / as %2F, ? as %3F, # as %23, @ as %40"
-        ) from None
+        raise SourceError(scheme, _NO_URL) from None
+    has_user = "@" in parts.netloc
+    if has_user and "@" in url.partition(parts.netloc)[2]:
+        raise SourceError(scheme, _NO_URL)
+    if has_user and parts.scheme in _USERLESS:
+        raise SourceError(
+            scheme, "such a URL takes no user or password: they come from the store's own settings"
+        )
 
 
 def _prepare_drivers() -> None:
@@ -341,7 +358,7 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
 
     Raises:
         BrokenError: it cannot be decompressed, or it is larger than `max_bytes` then.
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or is not what was listed.
         ChangedError: it changed since it was opened.
     """
     with (
@@ -356,6 +373,10 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
                 _fetch(file, str(path))
             raw = stack.enter_context(path.open("rb"))
             before = _state(raw)
+            listed = file.size, file.modified_at
+            opened = before.size, _moment(os.fstat(raw.fileno()).st_mtime)
+            if file.is_local and None not in listed and listed != opened:
+                raise SourceError(file.url, "it changed since it was listed; run again")
             if blocks := _decompressed_blocks(raw):
                 path = Path(document.name)
                 _write(blocks, document.file, max_bytes)
@@ -365,7 +386,7 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
             raw.seek(0)
             error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
             raise
-        except ChangedError:
+        except SourceError:
             raise
         except OSError as error:
             place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)"
@@ -468,7 +489,9 @@ def _write(blocks: Iterator[bytes], document: IO[bytes], max_bytes: int) -> None
                 raise BrokenError(_too_large(max_bytes))
             document.write(block)
     except (EOFError, _GzipError, igzip.BadGzipFile, zstandard.ZstdError) as error:
-        raise BrokenError(f"cannot be decompressed: {error}; ask for the night again") from None
+        raise BrokenError(
+            f"cannot be decompressed, it is damaged or cut short: {error}; ask for the night again"
+        ) from None
     document.flush()
 
 

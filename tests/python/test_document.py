@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import resource
@@ -277,8 +278,6 @@ def test_not_json(write: Callable[[bytes], Path], value: str) -> None:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b" \n", "not JSON"),
-        (b"\xef\xbb\xbf", "not JSON"),
         (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not JSON"),
         (dump() + dump(), "not JSON: trailing characters"),
         (dump() + b"\n" + dump(), "not JSON: trailing characters"),
@@ -288,8 +287,15 @@ def test_not_json(write: Callable[[bytes], Path], value: str) -> None:
         (b"null", "not a JSON object"),
         (b'"text"', "not a JSON object"),
         (b"7", "not a JSON object"),
+        (b" \r\n", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (dump(b'"x": NaN'), "NaN is no number"),
+        (b"\xef\xbb\xbf" + dump(b'"x": -Infinity'), "-Infinity is no number"),
+        (gzip.compress(dump()), "compressed twice"),
+        (b"PK\x03\x04" + dump(), "zip"),
         (dump().decode().encode("utf-16"), "UTF-16"),
-        (dump().decode().encode("utf-16-le"), "not JSON"),
+        (dump().decode().encode("utf-16-le"), "UTF-16"),
+        (dump().decode().encode("utf-32"), "UTF-32"),
         (b"\x80", "not UTF-8"),
         *(
             (dump(b'"x": "' + 70 * b"a" + text + b'"'), "not UTF-8")

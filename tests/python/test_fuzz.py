@@ -528,7 +528,7 @@ def is_json(content: bytes) -> bool:
 
 
 NO_OBJECT = "the document is not a JSON object"
-NO_JSON = ("not JSON: ", "the text is ", "the file is empty")
+NO_JSON = ("not JSON: ", "the text is ", "the file is empty", "the document is ")
 
 
 def test_damage(tmp_path: Path) -> None:

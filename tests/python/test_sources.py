@@ -232,9 +232,14 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
         decompressed(file),
     ):
         path.write_bytes(TEXT[:-1])
+    # what is read now is not the state that the ledger would know
+    with pytest.raises(SourceError, match="changed since it was listed"), decompressed(file):
+        pass
+    (file,) = find([str(path)])
     with decompressed(file) as document:
         write(tmp_path / "b.json", b"new").replace(path)
         assert document.read_bytes() == b"new"  # by its name; what is mapped by then stays
+    (file,) = find([str(path)])
     with pytest.raises(ZeroDivisionError), decompressed(file):
         path.write_bytes(b"")
         _ = 1 / 0
@@ -296,7 +301,7 @@ def test_damage(tmp_path: Path) -> None:
         try:
             content(file)
         except BrokenError as error:
-            assert str(error).startswith("cannot be decompressed: ")
+            assert str(error).startswith("cannot be decompressed, ")
             assert str(error).endswith("; ask for the night again") and str(error).isprintable()
             assert error.digest == hashlib.sha256(packed).hexdigest()
         else:
@@ -581,6 +586,21 @@ def test_a_store_that_does_not_answer(
     monkeypatch.setattr(sources, "_CONNECT_SECONDS", 0.1)
     monkeypatch.setattr(MemoryFileSystem, "info", lambda *_, **__: time.sleep(1))
     assert "no answer within 0.1 seconds" in failure("memory://b")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://bob:p@ss/w#rd@127.0.0.1:1/x.json?sig=secret",
+        "https://bob:hun/ter2@127.0.0.1:1/x.json",
+        "s3://AKIA:hunter2@bucket/x.json",
+        "simplecache::s3://AKIA:hunter2@bucket/x.json",
+    ],
+)
+def test_secrets_where_none_belong(source: str) -> None:
+    """A URL that a driver would take apart in another place is refused without a word of it."""
+    said = failure(source)
+    assert not any(part in said for part in ("p@ss", "ter2", "rd@", "AKIA", "127", "bucket/"))
 
 
 def test_an_unknown_store() -> None:
