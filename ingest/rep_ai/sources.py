@@ -57,6 +57,7 @@ _PATIENCE_SECONDS = 120
 # seconds without a byte after which a connection is dead
 _SILENCE_SECONDS = 60
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_CACHED = re.compile(rf"\w+::{_SCHEME.pattern}")
 # a password may hold what should have been escaped, but a port is none
 _URL = re.compile(
     rf"({_SCHEME.pattern})(?:[^/?#\s'\"<>]*@|[^/:?#@\s'\"<>]*:(?!\d*/)[^@\s'\"<>]*@)?"
@@ -151,6 +152,8 @@ def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
     # a local name may look like a URL
     local = source if os.path.lexists(source) else path
     if os.path.lexists(local) or not _SCHEME.match(local):
+        if _CACHED.match(local) and not os.path.lexists(local):
+            raise SourceError(local.partition("::")[0], "name the store itself, no cache before it")
         yield from _find_locally(local, patterns)
         return
     for link in source.split("::"):
