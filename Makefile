@@ -26,7 +26,7 @@ test: lint ## everything that CI runs
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
 	$(BIN)/dbt build --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: export REP_AI_DUCKDB := :memory:
 lint: .venv/.test ## style, types, and that dbt reads the project without a warning
