@@ -1,16 +1,21 @@
 """The command line: rep-ai run, ingest, sample, types and status."""
 
 import errno
+import fcntl
+import io
 import json
 import os
 import re
+import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from tempfile import gettempdir
+from shutil import rmtree
+from types import FrameType
 from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
@@ -18,8 +23,11 @@ import click
 import yaml
 
 from rep_ai import project, sources
+from rep_ai.__main__ import INTERRUPTED, SIGNALS
 
 DONE, FAILED, SOME_REJECTED = 0, 1, 3
+# how the names of the runs' temporary folders begin
+WORKING = "rep_ai_run_"
 
 
 class _FailedError(Exception):
@@ -27,8 +35,76 @@ class _FailedError(Exception):
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"rep-ai: {message}", err=True)
+    # a terminal that is gone can be told nothing
+    with suppress(OSError):
+        click.echo(f"rep-ai: {message}", err=True)
     sys.exit(FAILED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a signal that asks to end do so in good order, as Ctrl-C does."""
+
+    def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        if number != signal.SIGINT:
+            # a service manager or a closed terminal sends both, and more than once
+            for each in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {each: signal.getsignal(each) for each in SIGNALS}
+    before = {each: h for each, h in handlers.items() if h not in (None, signal.SIG_IGN)}
+    try:
+        for each in before:
+            signal.signal(each, interrupt)
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _working_folder() -> Iterator[None]:
+    """Keep the run's temporary files in one folder, and remove those of runs that were killed."""
+    parent = Path(tempfile.gettempdir())
+    for stale in parent.glob(f"{WORKING}*"):
+        _remove_unheld(stale)
+    with _held_folder() as folder:
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
+def _held_folder() -> Iterator[str]:
+    while True:
+        folder = tempfile.mkdtemp(prefix=WORKING)
+        # the lock ends with the process, however that ends
+        with suppress(FileNotFoundError):
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                break
+            os.close(held)
+        # a run that has just begun took it for a stale one
+    try:
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_unheld(folder: Path) -> None:
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(held).st_uid == os.geteuid():
+                rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
 
 
 @contextmanager
@@ -40,7 +116,8 @@ def _in_words() -> Iterator[None]:
     from rep_ai.sources import SourceError
 
     try:
-        yield
+        with _interruptible():
+            yield
     except (DestinationError, LoadError, ProjectError, SourceError) as error:
         raise _FailedError(_advised(error)) from error
     except OSError as error:
@@ -48,28 +125,42 @@ def _in_words() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise
         where = error.filename or "input or output"
-        raise _FailedError(f"{where}: {_advised(error.strerror or error)}") from error
+        raise _FailedError(_advised(f"{where}: {error.strerror or error}")) from error
     except KeyboardInterrupt as error:
-        raise _FailedError("interrupted; nothing is half loaded, run it again") from error
+        raise _FailedError(INTERRUPTED) from error
     except (_FailedError, click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
         if os.environ.get("REP_AI_TRACEBACK"):
             raise
         raise _FailedError(
-            f"{type(error).__name__}: {_advised(error)} (REP_AI_TRACEBACK=1 shows where)"
+            _advised(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
         ) from error
 
 
 def _advised(error: object) -> str:
     """The error on one line, with what helps where a disk is full."""
+    if why := _lost_output():
+        return f"the output cannot be written: {why}"
     said = " ".join(str(error).split())
     if os.strerror(errno.ENOSPC) in said:
         said += (
-            f"; make room where the database is and in {gettempdir()} (TMPDIR names another "
-            "folder), then run again: nothing is half loaded"
+            f"; make room where the database is and in {tempfile.gettempdir()} (TMPDIR names "
+            "another folder), then run again: nothing is half loaded"
         )
     return said
+
+
+def _lost_output() -> str | None:
+    """Why what was printed cannot be written, if that is so; it is given up then."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # else it fails once more at the end of the process
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return error.strerror
+    return None
 
 
 def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,6 +247,11 @@ def _ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
     """Turn Rep.ai's nightly activity dumps into marts."""
+    # what cannot be written waits in a buffer, which tells a full output from a full disk
+    if isinstance(raw := sys.stdout.buffer, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stdout.encoding, line_buffering=True
+        )
     # a file name may hold what the terminal cannot show
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -200,7 +296,7 @@ def _work(
             settings = _settings(variables)
             if command == "run":
                 project.make_target_path()
-            with destination.lock():
+            with destination.lock(), _working_folder():
                 with observer:
                     outcome.ingest = load.ingest(
                         source,
@@ -218,12 +314,8 @@ def _work(
                     if talks:
                         report.show_build(outcome)
                     report.look_at_marts(outcome, destination, settings, talks=talks)
-        if outcome.ingest.failed:
-            outcome.exit_code = FAILED
-        elif outcome.ingest.rejected:
-            outcome.exit_code = SOME_REJECTED
-        else:
-            outcome.exit_code = DONE
+        rejected = SOME_REJECTED if outcome.ingest.rejected else DONE
+        outcome.exit_code = FAILED if outcome.ingest.failed else rejected
     except _FailedError as error:
         outcome.ingest = observer.report
         outcome.error, outcome.exit_code = str(error), FAILED
@@ -231,7 +323,11 @@ def _work(
         for line in outcome.warnings():
             click.echo(f"warning: {line}", err=True)
     if as_json:
-        click.echo(json.dumps(outcome.document()))
+        try:
+            with _in_words():
+                click.echo(json.dumps(outcome.document()))
+        except _FailedError as error:
+            outcome.error = outcome.error or str(error)
     if outcome.error:
         _fail(outcome.error)
     sys.exit(outcome.exit_code)

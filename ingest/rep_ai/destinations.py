@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -21,12 +22,18 @@ DUCKDB_STORAGE = "v1.4.0"
 _CONFIG: dict[str, Any] = {"storage_compatibility_version": DUCKDB_STORAGE}
 # enough for entries of usual size
 LOAD_MEMORY = "400MB"
+# seconds that another program may have the file open before a run, or a look, gives up
+WRITER_PATIENCE, READER_PATIENCE = 60, 10
 # an arbitrary number that all runs of this project share
 ADVISORY_LOCK = 0x7265705F6169
 
 
 class DestinationError(Exception):
     """The database cannot be used; the message says which, why and what to do."""
+
+
+class BusyError(DestinationError):
+    """Another program has the file open; the message says which."""
 
 
 class Destination(Protocol):
@@ -43,8 +50,13 @@ class Destination(Protocol):
     def connect(self) -> Any:
         """Open a DB-API connection, to be closed by the caller."""
 
-    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
-        """The same database for dlt; `is_bounded` where no batch is larger than usual."""
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """The same database for dlt, by an open connection where there is one to share.
+
+        `is_bounded` where no batch is larger than usual.
+        """
 
 
 class DuckDB:
@@ -106,18 +118,44 @@ class DuckDB:
                 new.unlink(missing_ok=True)
                 duckdb.connect(str(new), config=_CONFIG).close()
                 new.rename(self.path)
-            return duckdb.connect(str(self.path), config=_CONFIG)
         except OSError as error:
             raise DestinationError(f"{self.name} cannot be made: {error.strerror}") from None
         except duckdb.Error as error:
             raise DestinationError(f"{self.name} cannot be opened: {error}") from None
+        return self._open(WRITER_PATIENCE, config=_CONFIG)
 
-    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
-        """DuckDB by its path, with little memory where `is_bounded`."""
+    def look(self) -> Any:
+        """Open the file, which is there, to be read only."""
+        return self._open(READER_PATIENCE, read_only=True)
+
+    def _open(self, patience: float, **options: Any) -> Any:
+        """DuckDB refuses a file at once that another process has open, if one of them writes."""
+        import duckdb
+
+        latest = time.monotonic() + patience
+        while True:
+            try:
+                return duckdb.connect(str(self.path), **options)
+            except duckdb.Error as error:
+                said = str(error)
+            if "Could not set lock on file" not in said:
+                raise DestinationError(f"{self.name} cannot be opened: {said}")
+            if time.monotonic() > latest:
+                holder = re.search(r"\(PID (\d+)\)", said)
+                raise BusyError(
+                    f"{self.name} is open in another program"
+                    f"{f' (process {holder[1]})' if holder else ''}: close it, then run again"
+                )
+            time.sleep(0.05)
+
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """DuckDB by its path or a connection, with little memory where `is_bounded`."""
         import dlt
         from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-        credentials = DuckDbCredentials(str(self.path))
+        credentials = DuckDbCredentials(connection or str(self.path))
         # else DuckDB keeps what it has written until most of the machine's memory is taken
         credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
         # a table at a time takes both less memory and no longer: DuckDB uses every core for it
@@ -195,7 +233,9 @@ class Postgres:
         connection.autocommit = True
         return connection
 
-    def dlt_destination(self, *, is_bounded: bool = True) -> "TDestinationReferenceArg":
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
         """PostgreSQL by its address; the server sees to its memory."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials

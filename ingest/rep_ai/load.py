@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 
 from rep_ai import sources
-from rep_ai.destinations import Destination, qualified, tables
+from rep_ai.destinations import Destination, DestinationError, qualified, tables
 from rep_ai.document import (
     RECORD_TABLES,
     Document,
@@ -311,6 +311,8 @@ class _Package:
                 except Exception as error:
                     if _caused_by(error, KeyboardInterrupt):
                         raise KeyboardInterrupt from None
+                    if isinstance(error, DestinationError):
+                        raise
                     if not _caused_by(error, _RestartError):
                         where = f"working folder {folder} (TMPDIR names another place)"
                         raise LoadError(_root_cause(error, where)) from error
@@ -327,10 +329,13 @@ class _Package:
         self._observer.loading(self._files)
         pipeline.normalize()
         destination.check_lock()
-        pipeline.load(
-            destination.dlt_destination(is_bounded=self._largest <= USUAL_BATCH_BYTES),
-            raise_on_failed_jobs=True,
-        )
+        # dlt opens a DuckDB file again and again, and any reader could slip in between
+        with closing(destination.connect()) as connection:
+            is_bounded = self._largest <= USUAL_BATCH_BYTES
+            pipeline.load(
+                destination.dlt_destination(connection, is_bounded=is_bounded),
+                raise_on_failed_jobs=True,
+            )
 
     def _items(self, dlt: Any) -> Iterator[Any]:
         """Yield all rows of the package, table by table marked with its name."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
 from typing import Any, NamedTuple
 
 import click
@@ -20,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rep_ai import project
-from rep_ai.destinations import Destination, DestinationError, DuckDB, qualified, tables
+from rep_ai.destinations import BusyError, Destination, DestinationError, DuckDB, qualified, tables
 from rep_ai.document import RECORD_TABLES
 from rep_ai.load import Report
 from rep_ai.progress import on_line
@@ -41,8 +40,6 @@ _SEEDS = {
 }
 
 _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
-# seconds between looks at a database that a writer has open
-WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 # where no terminal sets a width, a row stays on its line
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
@@ -96,23 +93,14 @@ def _connected(destination: Destination) -> Any:
         return connection
     if not destination.path.exists():
         return duckdb.connect()
-    for wait in (*WAITS, None):
-        try:
-            return duckdb.connect(str(destination.path), read_only=True)
-        except duckdb.Error as error:
-            is_locked = "lock" in str(error).lower()
-            if is_locked and wait:
-                # a run does not have it open all the time
-                sleep(wait)
-                continue
-            holder = _holder(destination) if is_locked else None
-            why = (
-                f"another run holds it: {holder}; look again when it has ended"
-                if holder
-                else (f"cannot be opened: {error}")
-            )
-            raise DestinationError(f"{destination.name}: {why}") from None
-    raise AssertionError
+    try:
+        return destination.look()
+    except BusyError:
+        if holder := _holder(destination):
+            raise DestinationError(
+                f"{destination.name}: another run holds it: {holder}; look again when it has ended"
+            ) from None
+        raise
 
 
 def _holder(destination: DuckDB) -> str | None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +25,7 @@ import pytest
 from click.testing import CliRunner
 
 from rep_ai import cli, load, progress, report, status
-from rep_ai.destinations import DuckDB, of_target
+from rep_ai.destinations import BusyError, DuckDB, of_target
 from rep_ai.document import RECORD_TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -663,6 +663,98 @@ def test_status_and_a_run_do_not_meet(place: Place) -> None:
     assert f"process {os.getpid()} on " in json.loads(met.stdout)["error"]
     assert met.stderr == f"rep-ai: {json.loads(met.stdout)['error']}\n"
     assert sorted(path.name for path in place.database.parent.iterdir()) == before
+
+
+READER = """
+import duckdb, sys, time
+while True:
+    try:
+        with duckdb.connect(sys.argv[1], read_only=True):
+            time.sleep(0.3)
+    except duckdb.Error:
+        pass
+    time.sleep(0.2)
+"""
+
+
+def test_readers_do_not_kill_a_run(own: dict[str, str], place: Place) -> None:
+    """A file that is looked at again and again, by status and by a tool that holds it a while."""
+    code = "from rep_ai import cli, load; load.PACKAGE_BYTES = 300_000; cli.main()"
+    known = query(place.database, "select count(*) from rep_ai_raw.unique_visitors")
+    reader = subprocess.Popen([sys.executable, "-c", READER, own["REP_AI_DUCKDB"]])
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, "ingest", "--json", str(place.dumps)],
+        **{"env": own, "cwd": ROOT, "text": True},  # type: ignore[call-overload]
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    looks = 0
+    while run.poll() is None:
+        look = rep_ai("status", "--json", environment=own)
+        assert look.returncode == 0, look.stderr
+        looks += 1
+    reader.kill()
+    reader.wait()
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert json.loads(out)["files"]["loaded"] == 15
+    assert looks > 3
+    assert (
+        query(Path(own["REP_AI_DUCKDB"]), "select count(*) from rep_ai_raw.unique_visitors")
+        == known
+    )
+
+
+@contextmanager
+def held(database: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another program that has the file open until its stdin is closed."""
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; sys.stdin.read()", str(database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin and reader.stdout and reader.stdout.readline() == "\n"
+        try:
+            yield reader
+        finally:
+            reader.stdin.close()
+
+
+def test_dbt_waits_for_a_reader(place: Place) -> None:
+    """A tool that has the file open when dbt opens it does not fail the build."""
+    dbt = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--debug", "seed"]
+    with (
+        held(place.database) as reader,
+        subprocess.Popen(
+            [*dbt, "--profiles-dir", str(ROOT)],
+            **{"cwd": ROOT, "env": place.environment, "text": True},  # type: ignore[call-overload]
+            stdout=subprocess.PIPE,
+        ) as build,
+    ):
+        said = ""
+        while "Opening a new connection" not in said and (line := build.stdout.readline()):
+            said += line
+        assert reader.poll() is None
+        reader.communicate()
+        said += build.stdout.read()
+    assert build.returncode == 0, said
+
+
+def test_a_file_that_stays_open_elsewhere(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line names the process that has it open."""
+    monkeypatch.setattr("rep_ai.destinations.WRITER_PATIENCE", 0.2)
+    database = DuckDB(tmp_path / "a.duckdb")
+    database.connect().close()
+    with held(database.path) as reader, database.lock(), pytest.raises(BusyError) as failed:
+        load.ingest([str(place.dumps)], database, schema="raw")
+    assert str(failed.value) == (
+        f"{database.path} is open in another program (process {reader.pid}): "
+        "close it, then run again"
+    )
 
 
 def fails(done: "subprocess.CompletedProcess[str]", *said: str) -> None:
