@@ -135,7 +135,11 @@ def phase(place: Place, run: subprocess.Popen[str]) -> str:
             if b"dbt.cli.main" in (process / "cmdline").read_bytes():
                 writes = place.server or is_open(process, place.database)
                 return f"dbt build{logged}" if writes else "dbt starts"
-    folders = [path for path in place.working.glob("rep_ai_*/rep_ai") if is_new(path, processes)]
+    folders = [
+        path
+        for path in place.working.glob("rep_ai_run_*/rep_ai_*/rep_ai")
+        if is_new(path, processes)
+    ]
     if not folders:
         return "start and ledger"
     # a walk that minds nothing that vanishes
@@ -188,6 +192,8 @@ def check_recovery(place: Place, command: str, nights: Path, whole: Whole) -> No
     assert run.returncode in (0, 3), run.stderr
     assert difference(place.tables(), whole.tables) == ""
     place.check_whole()
+    # nor is anything left of those that were killed
+    assert list(place.working.iterdir()) == []
 
 
 SHARES = {
@@ -223,6 +229,8 @@ def test_kills(
             rmtree(place.working)
         if place.server or place.database.exists():
             place.check_whole()
+        left = list(place.working.glob("*"))
+        assert len(left) <= 1, left
         # every other time the run that repairs is killed as well
         if random.random() < 0.5 or not moments:
             check_recovery(place, command, nights, whole)
@@ -291,11 +299,11 @@ def test_signals(
         time.sleep(random.random() * (whole.seconds - 0.3))
         fell, said = end(place, run, how)
         FELL[f"dev {command}, {how.name}: {fell}"] += 1
-        if run.returncode not in (3, -how):
+        if run.returncode != 3:
             assert run.returncode == 1, said
-            if how == signal.SIGINT:
-                line = "rep-ai: interrupted; nothing is half loaded, run it again"
-                assert said.splitlines()[-1:] == [line]
+            line = "rep-ai: interrupted; nothing is half loaded, run it again"
+            assert said.splitlines()[-1:] == [line]
+            assert list(place.working.iterdir()) == []
         check_recovery(place, command, nights, whole)
 
 
