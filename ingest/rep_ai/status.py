@@ -160,7 +160,12 @@ def _files(database: Database, schema: str) -> dict[str, Any]:
     )
     latest = {row[0]: row for row in rows}
     loaded = [row for row in rows if row[1] == "loaded"]
-    states = Counter(row[1] for row in latest.values())
+    # a file that was touched or fetched anew is no copy of itself
+    own = {(url, delivery_id) for url, _, _, delivery_id, _ in loaded}
+    states = Counter(
+        "loaded" if (url, delivery_id) in own else status
+        for url, status, _, delivery_id, _ in latest.values()
+    )
     return {
         "by_status": {status: states[status] for status in ("loaded", "duplicate", "rejected")},
         "contents": len({row[3] for row in loaded}),
@@ -295,7 +300,9 @@ def show(found: dict[str, Any]) -> None:
     if not any(found["files"].values()):
         click.echo(f"Nothing is loaded in {found['database']} yet: rep-ai run SOURCE")
         return
-    table(f"Files in {found['database']}", ["status", "files"], found["files"].items())
+    dumps = _many(found["deliveries"], "dump is", "dumps are")
+    click.echo(f"{dumps} loaded in {found['database']}.\n")
+    table("Files by their latest state", ["status", "files"], found["files"].items())
     if found["last_loaded_at"]:
         ago = _ago(found["checked_at"] - found["last_loaded_at"])
         click.echo(f"The last dump was loaded {found['last_loaded_at']:%Y-%m-%d %H:%M} UTC, {ago}.")

@@ -82,7 +82,7 @@ class Place:
     ) -> subprocess.Popen[str]:
         """Start the command, in a process group of its own."""
         self.working.mkdir(parents=True, exist_ok=True)
-        code = f"{self.code}; from rep_ai.cli import main; main()"
+        code = f"{self.code}; from rep_ai.__main__ import main; main()"
         return subprocess.Popen(
             [*before, sys.executable, "-c", code, *map(str, arguments)],
             env=self.variables | options.pop("env", {}),

@@ -30,7 +30,7 @@ from rep_ai.document import RECORD_TABLES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND = (sys.executable, "-c", "from rep_ai.cli import main; main()")
+COMMAND = (sys.executable, "-m", "rep_ai")
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ "
 CSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # a Monday
@@ -69,9 +69,13 @@ class Terminal(NamedTuple):
 
 
 def on_terminal(
-    *arguments: object, environment: dict[str, str], interrupt_at: str = "", columns: int = 100
+    *arguments: object,
+    environment: dict[str, str],
+    interrupt_at: str = "",
+    columns: int = 100,
+    how: signal.Signals | None = None,
 ) -> Terminal:
-    """Run the command on a terminal; type Ctrl-C once, when it has shown a text."""
+    """Run the command on a terminal; type Ctrl-C or send a signal when it has shown a text."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
@@ -84,7 +88,10 @@ def on_terminal(
         while select.select([file], [], [], 120)[0] and (block := file.read(65536)):
             said += block
             if interrupt_at and interrupt_at.encode() in said:
-                file.write(b"\x03")
+                if how:
+                    os.kill(pid, how)
+                else:
+                    file.write(b"\x03")
                 interrupt_at = ""
     _, ended = os.waitpid(pid, 0)
     return Terminal(said.decode(), os.waitstatus_to_exitcode(ended))
@@ -269,6 +276,31 @@ def test_status_forgets_what_was_mended(place: Place, tmp_path: Path) -> None:
     assert "the file is empty" not in rep_ai("status", environment=environment).stdout
 
 
+def test_status_knows_a_touched_file(own: dict[str, str], tmp_path: Path) -> None:
+    """A loaded file with a new time is loaded, a copy of it is a copy, and both are one dump."""
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for name in ("a.json", "b.json"):
+        (dumps / name).write_bytes(night(len(list(dumps.iterdir())), 3))
+    assert rep_ai("ingest", dumps, environment=own).returncode == 0
+    (dumps / "c.json").write_bytes(night(0, 3))
+    for name in ("a.json", "b.json"):
+        os.utime(dumps / name, (1, 1))
+    again = json.loads(rep_ai("ingest", dumps, "--json", environment=own).stdout)
+    assert again["files"]["known"] + again["files"]["duplicates"] == 3
+    found = json.loads(rep_ai("status", "--json", environment=own).stdout)
+    assert found["files"] == {"loaded": 2, "duplicate": 1, "rejected": 0}
+    assert found["deliveries"] == 2
+    said = rep_ai("status", environment=own).stdout
+    assert said.startswith(f"2 dumps are loaded in {own['REP_AI_DUCKDB']}.\n")
+    # a mended file that is the copy of another is one
+    (dumps / "b.json").write_bytes(night(0, 3))
+    assert rep_ai("ingest", dumps, environment=own).returncode == 0
+    found = json.loads(rep_ai("status", "--json", environment=own).stdout)
+    assert found["files"] == {"loaded": 1, "duplicate": 2, "rejected": 0}
+    assert found["deliveries"] == 2
+
+
 def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line a type, each once, spelled exactly."""
     (tmp_path / "seeds").mkdir()
@@ -328,10 +360,16 @@ def test_the_bar_ends_before_dbt_speaks(place: Place, own: dict[str, str]) -> No
     assert not any("━" in line or "15/15" in line for line in left)
 
 
-def test_ctrl_c_on_a_terminal(place: Place, own: dict[str, str]) -> None:
+@pytest.mark.parametrize("how", [None, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_on_a_terminal(
+    place: Place, own: dict[str, str], tmp_path: Path, how: signal.Signals | None
+) -> None:
     """The bar goes, one line says so, nothing is half loaded, and the next run does it all."""
-    shown = on_terminal("ingest", place.dumps, environment=own, interrupt_at="0/15 files")
+    own = {**own, "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    shown = on_terminal("ingest", place.dumps, environment=own, interrupt_at="0/15 files", how=how)
     assert shown.code == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
     left = [line for line in screen(shown.said) if line]
     assert left == ["rep-ai: interrupted; nothing is half loaded, run it again"], left
     assert shown.said.rindex("\x1b[?25h") > shown.said.rindex("\x1b[?25l")
@@ -340,14 +378,41 @@ def test_ctrl_c_on_a_terminal(place: Place, own: dict[str, str]) -> None:
     assert json.loads(again.stdout)["files"]["loaded"] == 15
 
 
-def test_ctrl_c_while_dbt_runs(place: Place, own: dict[str, str]) -> None:
+@pytest.mark.parametrize("how", [None, signal.SIGTERM])
+def test_ctrl_c_while_dbt_runs(
+    place: Place, own: dict[str, str], how: signal.Signals | None
+) -> None:
     """Dbt does not outlive the command, which would keep the database from the next run."""
-    shown = on_terminal("run", place.dumps, environment=own, interrupt_at="dbt build")
+    shown = on_terminal("run", place.dumps, environment=own, interrupt_at="dbt build", how=how)
     assert shown.code == 1
     assert "rep-ai: interrupted" in screen(shown.said)[-2]
     assert "Traceback" not in shown.said
     with duckdb.connect(own["REP_AI_DUCKDB"]) as connection:
         assert connection.sql("select count(*) from rep_ai_raw.deliveries").fetchall() == [(15,)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_command_starts(own: dict[str, str], how: signal.Signals) -> None:
+    """One line and one exit code, whichever module is being imported."""
+    for module in ("rep_ai.cli", "click", "yaml", "rich", "pyarrow", "duckdb"):
+        code = (
+            "import os, signal, sys\n"
+            "def hook(event, arguments):\n"
+            f"    if event == 'import' and arguments[0] == {module!r}:\n"
+            f"        os.kill(os.getpid(), {int(how)})\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "from rep_ai.__main__ import main\n"
+            "sys.addaudithook(hook)\n"
+            "main()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "ingest", "no/such/file"],
+            **{"cwd": ROOT, "env": own, "text": True},  # type: ignore[call-overload]
+            capture_output=True,
+            check=False,
+        )
+        line = "rep-ai: interrupted; nothing is half loaded, run it again\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", line), module
 
 
 def test_colours_and_dumb_terminals(place: Place, own: dict[str, str]) -> None:
@@ -812,6 +877,26 @@ def test_advice_for_a_full_disk() -> None:
     """Where and how to make room."""
     with pytest.raises(cli._FailedError, match="make room where the database is"), cli._in_words():
         raise OSError(28, os.strerror(28), "somewhere")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_full_output(place: Place, own: dict[str, str], buffered: str) -> None:
+    """It is not the database's disk that is full."""
+    own = {**own, "PYTHONUNBUFFERED": buffered}
+    for command in (
+        *(("ingest", place.dumps), ("ingest", "--json", place.dumps)),
+        *(("status",), ("status", "--json"), ("types",)),
+    ):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*COMMAND, *map(str, command)],
+                **{"cwd": ROOT, "env": own, "text": True},  # type: ignore[call-overload]
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        line = f"rep-ai: the output cannot be written: {os.strerror(28)}\n"
+        assert (done.returncode, done.stderr.splitlines(True)[-1]) == (1, line), command
 
 
 def test_the_reader_of_a_pipe_may_leave(place: Place) -> None:
