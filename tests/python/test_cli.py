@@ -635,15 +635,14 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing loaded, raw alone, marts: the same on both engines."""
-    own = {**own, **postgres, "REP_AI_TARGET": target}
+    if target == "postgres":
+        for name, value in postgres.items():
+            monkeypatch.setenv(name, value)
+        with closing(of_target("postgres").connect()) as connection:
+            connection.cursor().execute("create database nights")
+    own = {**own, **postgres, "PGDATABASE": "nights", "REP_AI_TARGET": target}
     for name, value in own.items():
         monkeypatch.setenv(name, value)
-    if target == "postgres":
-        with closing(of_target("postgres").connect()) as connection:
-            connection.cursor().execute(
-                "drop schema if exists rep_ai_raw, rep_ai_staging, rep_ai_intermediate, rep_ai "
-                "cascade"
-            )
 
     def look(*options: str) -> tuple[int, dict[str, Any]]:
         done = rep_ai("status", "--json", *options, environment=own)
