@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test replay lint docs clean lock
+.PHONY: help run test replay lint bench chaos fuzz docs clean lock
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -26,7 +26,7 @@ test: lint ## everything that CI runs
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
 	$(BIN)/dbt build --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
@@ -40,6 +40,16 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests
 	@! grep -rnE --include='*.sql' '.{101}' models macros tests || { echo 'lines over 100'; exit 1; }
+
+bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
+	$(BIN)/python tests/bench/ingest.py
+
+chaos: .venv/.test ## kill runs some hundred times (REP_AI_KILLS), and compare all tables each time
+	REP_AI_KILLS=$${REP_AI_KILLS:-100} $(BIN)/python -m pytest tests/python/test_chaos.py
+
+fuzz: .venv/.test ## damage documents for long, and load what takes minutes
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/python/test_fuzz.py \
+		tests/python/test_document.py
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
 	$(BIN)/dbt docs generate --static

@@ -1,11 +1,21 @@
 """The command line: rep-ai run, ingest, sample, types and status."""
 
+import errno
+import fcntl
+import io
+import json
 import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
+from shutil import rmtree
+from types import FrameType
 from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
@@ -13,13 +23,144 @@ import click
 import yaml
 
 from rep_ai import project, sources
+from rep_ai.__main__ import INTERRUPTED, SIGNALS
 
 DONE, FAILED, SOME_REJECTED = 0, 1, 3
+# how the names of the runs' temporary folders begin
+WORKING = "rep_ai_run_"
+
+
+class _FailedError(Exception):
+    """What went wrong, in one line for the user."""
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"rep-ai: {message}", err=True)
+    # a terminal that is gone can be told nothing
+    with suppress(OSError):
+        click.echo(f"rep-ai: {message}", err=True)
     sys.exit(FAILED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a signal that asks to end do so in good order, as Ctrl-C does."""
+
+    def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        if number != signal.SIGINT:
+            # a service manager or a closed terminal sends both, and more than once
+            for each in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {each: signal.getsignal(each) for each in SIGNALS}
+    before = {each: h for each, h in handlers.items() if h not in (None, signal.SIG_IGN)}
+    try:
+        for each in before:
+            signal.signal(each, interrupt)
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _working_folder() -> Iterator[None]:
+    """Keep the run's temporary files in one folder, and remove those of runs that were killed."""
+    parent = Path(tempfile.gettempdir())
+    for stale in parent.glob(f"{WORKING}*"):
+        _remove_unheld(stale)
+    with _held_folder() as folder:
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
+def _held_folder() -> Iterator[str]:
+    while True:
+        folder = tempfile.mkdtemp(prefix=WORKING)
+        # the lock ends with the process, however that ends
+        with suppress(FileNotFoundError):
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                break
+            os.close(held)
+        # a run that has just begun took it for a stale one
+    try:
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_unheld(folder: Path) -> None:
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(held).st_uid == os.geteuid():
+                rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn whatever goes wrong into a _FailedError."""
+    from rep_ai.destinations import DestinationError
+    from rep_ai.load import LoadError
+    from rep_ai.project import ProjectError
+    from rep_ai.sources import SourceError
+
+    try:
+        with _interruptible():
+            yield
+    except (DestinationError, LoadError, ProjectError, SourceError) as error:
+        raise _FailedError(_advised(error)) from error
+    except OSError as error:
+        # the reader of a pipe has seen enough
+        if error.errno == errno.EPIPE:
+            raise
+        where = error.filename or "input or output"
+        raise _FailedError(_advised(f"{where}: {error.strerror or error}")) from error
+    except KeyboardInterrupt as error:
+        raise _FailedError(INTERRUPTED) from error
+    except (_FailedError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("REP_AI_TRACEBACK"):
+            raise
+        raise _FailedError(
+            _advised(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
+        ) from error
+
+
+def _advised(error: object) -> str:
+    """The error on one line, with what helps where a disk is full."""
+    if why := _lost_output():
+        return f"the output cannot be written: {why}"
+    said = " ".join(str(error).split())
+    if os.strerror(errno.ENOSPC) in said:
+        said += (
+            f"; make room where the database is and in {tempfile.gettempdir()} (TMPDIR names "
+            "another folder), then run again: nothing is half loaded"
+        )
+    return said
+
+
+def _lost_output() -> str | None:
+    """Why what was printed cannot be written, if that is so; it is given up then."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # else it fails once more at the end of the process
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return error.strerror
+    return None
 
 
 def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,25 +168,11 @@ def _speaks(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from rep_ai.destinations import DestinationError
-        from rep_ai.load import LoadError
-        from rep_ai.project import ProjectError
-        from rep_ai.sources import SourceError
-
         try:
-            return command(*args, **kwargs)
-        except (DestinationError, LoadError, ProjectError, SourceError) as error:
+            with _in_words():
+                return command(*args, **kwargs)
+        except _FailedError as error:
             _fail(str(error))
-        except OSError as error:
-            _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        except KeyboardInterrupt:
-            _fail("interrupted; nothing is half loaded, run it again")
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            if os.environ.get("REP_AI_TRACEBACK"):
-                raise
-            _fail(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
 
     return wrapped
 
@@ -75,6 +202,11 @@ _vars = click.option(
 )
 
 
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else."
+)
+
+
 def _ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         [
@@ -99,6 +231,13 @@ def _ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="Size that no decompressed document may exceed.",
             ),
+            click.option(
+                "--quiet",
+                "-q",
+                is_flag=True,
+                help="Print errors, rejected and failed files, and warnings only (on stderr).",
+            ),
+            _json,
         ]
     ):
         command = decorate(command)
@@ -108,76 +247,137 @@ def _ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
     """Turn Rep.ai's nightly activity dumps into marts."""
+    # what cannot be written waits in a buffer, which tells a full output from a full disk
+    if isinstance(raw := sys.stdout.buffer, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stdout.encoding, line_buffering=True
+        )
+    # a file name may hold what the terminal cannot show
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()
 @_ingest_options
-@_speaks
-def ingest(source: Sequence[str], target: str, variables: dict[str, Any], **options: Any) -> None:
+def ingest(**options: Any) -> None:
     """Land the dump files of each SOURCE (file, folder, glob or URL) in the raw tables."""
-    from rep_ai.destinations import of_target
-
-    destination = of_target(target)
-    with destination.lock():
-        sys.exit(_ingest(source, destination, variables, options))
+    _work("ingest", **options)
 
 
 @main.command()
 @_ingest_options
 @click.option("--full-refresh", is_flag=True, help="Rebuild what dbt would otherwise add to.")
-@_speaks
-def run(
+def run(**options: Any) -> None:
+    """Land the dump files of each SOURCE, run dbt build, and say what came out."""
+    _work("run", **options)
+
+
+def _work(
+    command: str,
     source: Sequence[str],
     target: str,
     variables: dict[str, Any],
     *,
-    full_refresh: bool,
+    quiet: bool,
+    as_json: bool,
+    full_refresh: bool = False,
     **options: Any,
-) -> None:
-    """Land the dump files of each SOURCE, run dbt build, and say what came out."""
-    from rep_ai import report
+) -> NoReturn:
+    """Ingest, and build if the command says so; then end with the exit code."""
+    from rep_ai import load, progress, report
     from rep_ai.destinations import of_target
 
-    destination = of_target(target)
-    zone = str(project.variables(variables)["rep_ai_timezone"])
-    if zone not in available_timezones():
-        _fail(
-            f"rep_ai_timezone is {zone!r}, not the IANA name of a time zone such as Europe/Berlin"
-        )
-    with destination.lock():
-        code = _ingest(source, destination, variables, options)
-        # unit tests say nothing of the night
-        arguments = ["--quiet", "build", "--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] * full_refresh
-        if variables:
-            arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
-        if project.dbt(arguments, target=target) != 0:
-            _fail("dbt build failed, see above; the dumps are landed: mend it and run again")
-        report.show_build(project.target_path() / "run_results.json")
-        report.show_marts(destination, project.variables(variables))
-        sys.exit(code)
+    observer = progress.observer(quiet=quiet, as_json=as_json)
+    outcome = report.Outcome(command)
+    talks = not (quiet or as_json)
+    try:
+        with _in_words():
+            destination = of_target(target)
+            settings = _settings(variables)
+            if command == "run":
+                project.make_target_path()
+            with destination.lock(), _working_folder():
+                with observer:
+                    outcome.ingest = load.ingest(
+                        source,
+                        destination,
+                        schema=settings["rep_ai_source_schema"],
+                        supported_major=int(settings["rep_ai_supported_major"]),
+                        observer=observer,
+                        **options,
+                    )
+                if talks:
+                    report.show_ingest(outcome.ingest)
+                if command == "run":
+                    with observer.step("dbt build"):
+                        _build(target, variables, full_refresh, outcome, observer.say)
+                    if talks:
+                        report.show_build(outcome)
+                    report.look_at_marts(outcome, destination, settings, talks=talks)
+        rejected = SOME_REJECTED if outcome.ingest.rejected else DONE
+        outcome.exit_code = FAILED if outcome.ingest.failed else rejected
+    except _FailedError as error:
+        outcome.ingest = observer.report
+        outcome.error, outcome.exit_code = str(error), FAILED
+    if not talks:
+        for line in outcome.warnings():
+            click.echo(f"warning: {line}", err=True)
+    if as_json:
+        try:
+            with _in_words():
+                click.echo(json.dumps(outcome.document()))
+        except _FailedError as error:
+            outcome.error = outcome.error or str(error)
+    if outcome.error:
+        _fail(outcome.error)
+    sys.exit(outcome.exit_code)
 
 
-def _ingest(
-    source: Sequence[str], destination: Any, variables: dict[str, Any], options: dict[str, Any]
-) -> int:
-    from rep_ai import load, report
+def _settings(variables: dict[str, Any]) -> dict[str, Any]:
+    """The project's variables, those that the commands read checked."""
+    from rep_ai.load import SCHEMA_NAME
 
     settings = project.variables(variables)
+    schema = str(settings["rep_ai_source_schema"])
+    if not SCHEMA_NAME.fullmatch(schema):
+        raise _FailedError(
+            f"rep_ai_source_schema is {schema!r}; use lower-case letters, digits and single "
+            "underscores"
+        )
     major = str(settings["rep_ai_supported_major"])
     if not major.isdecimal():
-        _fail(f"rep_ai_supported_major must be a whole number, not {major!r}")
-    result = load.ingest(
-        source,
-        destination,
-        schema=settings["rep_ai_source_schema"],
-        supported_major=int(major),
-        **options,
-    )
-    report.show_ingest(result)
-    if result.failed:
-        return FAILED
-    return SOME_REJECTED if result.rejected else DONE
+        raise _FailedError(f"rep_ai_supported_major must be a whole number, not {major!r}")
+    zone = str(settings["rep_ai_timezone"])
+    if zone not in available_timezones():
+        raise _FailedError(
+            f"rep_ai_timezone is {zone!r}, not the IANA name of a time zone such as Europe/Berlin"
+        )
+    return settings
+
+
+def _build(
+    target: str,
+    variables: dict[str, Any],
+    full_refresh: bool,
+    outcome: Any,
+    say: Callable[[str], None],
+) -> None:
+    # unit tests say nothing of the night
+    arguments = ["--quiet", "build", "--exclude-resource-type", "unit_test"]
+    arguments += ["--full-refresh"] * full_refresh
+    if variables:
+        arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
+    results = project.target_path() / "run_results.json"
+    # else those of an earlier run would speak for one that did not come so far
+    results.unlink(missing_ok=True)
+    code = project.dbt(arguments, target=target, say=say)
+    if results.is_file():
+        outcome.read_build(results)
+    if code != 0:
+        raise _FailedError(
+            f"dbt build failed, see above and {project.log_path() / 'dbt.log'}; the dumps are "
+            "landed: mend it and run again"
+        )
 
 
 @main.command()
@@ -226,13 +426,67 @@ def types(target: str, add: Sequence[str], *, add_all: bool) -> None:
     report.types(of_target(target), add, add_all=add_all)
 
 
+def _duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
+    if value is None:
+        return None
+    units = {"h": "hours", "d": "days", "w": "weeks"}
+    match = re.fullmatch(r"(\d{1,6})([hdw])", value)
+    if match is None:
+        raise click.BadParameter("give a whole number of hours, days or weeks: 36h, 2d, 4w")
+    return timedelta(**{units[match[2]]: int(match[1])})
+
+
 @main.command()
 @_target
 @_vars
+@_json
+@click.option(
+    "--check", is_flag=True, help="End with exit code 1 if there is a problem, as for a pager."
+)
+@click.option(
+    "--max-age",
+    callback=_duration,
+    metavar="DURATION",
+    help="It is a problem if the newest window ended longer ago, such as 36h; implies --check.",
+)
+@click.option(
+    "--within",
+    callback=_duration,
+    metavar="DURATION",
+    help="Older gaps and rejected files are no problem, such as 30d; implies --check.",
+)
 @_speaks
-def status(target: str, variables: dict[str, Any]) -> None:
-    """Show what is loaded, which nights are missing, what was rejected, and unknown types."""
-    from rep_ai import report
+def status(
+    target: str,
+    variables: dict[str, Any],
+    *,
+    as_json: bool,
+    check: bool,
+    max_age: timedelta | None,
+    within: timedelta | None,
+) -> None:
+    """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
+    from rep_ai import status as look
     from rep_ai.destinations import of_target
 
-    report.show_status(of_target(target), project.variables(variables)["rep_ai_source_schema"])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    try:
+        with _in_words():
+            found = look.look(
+                of_target(target),
+                _settings(variables)["rep_ai_source_schema"],
+                now=now,
+                max_age=max_age,
+                within=within,
+            )
+    except _FailedError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
+        _fail(str(error))
+    check = check or max_age is not None or within is not None
+    found["exit_code"] = FAILED if check and found["problems"] else DONE
+    if as_json:
+        click.echo(look.as_json(found))
+    else:
+        look.show(found)
+    sys.exit(found["exit_code"])

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from rep_ai import project
@@ -17,12 +19,21 @@ if TYPE_CHECKING:
 
 # BI tools lag behind the newest storage format
 DUCKDB_STORAGE = "v1.4.0"
+_CONFIG: dict[str, Any] = {"storage_compatibility_version": DUCKDB_STORAGE}
+# enough for entries of usual size
+LOAD_MEMORY = "400MB"
+# seconds that another program may have the file open before a run, or a look, gives up
+WRITER_PATIENCE, READER_PATIENCE = 60, 10
 # an arbitrary number that all runs of this project share
 ADVISORY_LOCK = 0x7265705F6169
 
 
 class DestinationError(Exception):
     """The database cannot be used; the message says which, why and what to do."""
+
+
+class BusyError(DestinationError):
+    """Another program has the file open; the message says which."""
 
 
 class Destination(Protocol):
@@ -33,11 +44,19 @@ class Destination(Protocol):
     def lock(self) -> Any:
         """Hold the one lock of all runs; DestinationError names a run that holds it already."""
 
+    def check_lock(self) -> None:
+        """DestinationError where the lock was taken and then lost."""
+
     def connect(self) -> Any:
         """Open a DB-API connection, to be closed by the caller."""
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """The same database for dlt."""
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """The same database for dlt, by an open connection where there is one to share.
+
+        `is_bounded` where no batch is larger than usual.
+        """
 
 
 class DuckDB:
@@ -47,6 +66,7 @@ class DuckDB:
         """Name the file; it is made at the first connection."""
         self.path = path
         self.name = str(path)
+        self._lock: IO[str] | None = None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -60,31 +80,86 @@ class DuckDB:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                # a holder that has only just come is still to write its name
+                time.sleep(0.1)
                 file.seek(0)
                 raise DestinationError(
                     f"another run holds {self.name}: {file.read().strip()}; wait until it has ended"
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
-            file.flush()
-            yield
+            except OSError as error:
+                raise DestinationError(f"{file.name} cannot be locked: {error.strerror}") from None
+            name = f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n"
+            try:
+                file.truncate(0)
+                os.write(file.fileno(), name.encode())
+            except OSError as error:
+                raise DestinationError(f"{file.name}: {error.strerror}") from None
+            # a dbt that outlives its run still holds the lock
+            os.set_inheritable(file.fileno(), True)
+            self._lock = file
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def check_lock(self) -> None:
+        """Another run makes a lock of its own where the file has been removed."""
+        if self._lock and not os.fstat(self._lock.fileno()).st_nlink:
+            raise DestinationError(f"{self._lock.name} was removed under the run; run again")
 
     def connect(self) -> Any:
         """Open the file, made with a storage format that older clients read."""
         import duckdb
 
         try:
-            return duckdb.connect(
-                str(self.path), config={"storage_compatibility_version": DUCKDB_STORAGE}
-            )
+            if not os.path.lexists(self.path):
+                # a file that a kill or a full disk leaves half made could never be opened again
+                new = self.path.with_name(self.path.name + ".new")
+                new.unlink(missing_ok=True)
+                duckdb.connect(str(new), config=_CONFIG).close()
+                new.rename(self.path)
+        except OSError as error:
+            raise DestinationError(f"{self.name} cannot be made: {error.strerror}") from None
         except duckdb.Error as error:
             raise DestinationError(f"{self.name} cannot be opened: {error}") from None
+        return self._open(WRITER_PATIENCE, config=_CONFIG)
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """DuckDB by its path."""
+    def look(self) -> Any:
+        """Open the file, which is there, to be read only."""
+        return self._open(READER_PATIENCE, read_only=True)
+
+    def _open(self, patience: float, **options: Any) -> Any:
+        """DuckDB refuses a file at once that another process has open, if one of them writes."""
+        import duckdb
+
+        latest = time.monotonic() + patience
+        while True:
+            try:
+                return duckdb.connect(str(self.path), **options)
+            except duckdb.Error as error:
+                said = str(error)
+            if "Could not set lock on file" not in said:
+                raise DestinationError(f"{self.name} cannot be opened: {said}")
+            if time.monotonic() > latest:
+                holder = re.search(r"\(PID (\d+)\)", said)
+                raise BusyError(
+                    f"{self.name} is open in another program"
+                    f"{f' (process {holder[1]})' if holder else ''}: close it, then run again"
+                )
+            time.sleep(0.05)
+
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """DuckDB by its path or a connection, with little memory where `is_bounded`."""
         import dlt
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-        return dlt.destinations.duckdb(str(self.path))
+        credentials = DuckDbCredentials(connection or str(self.path))
+        # else DuckDB keeps what it has written until most of the machine's memory is taken
+        credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
+        # a table at a time takes both less memory and no longer: DuckDB uses every core for it
+        return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
 
 
 class Postgres:
@@ -100,6 +175,7 @@ class Postgres:
             "dbname": os.environ.get("PGDATABASE", "postgres"),
         }
         self.name = "PostgreSQL {dbname} on {host}:{port}".format(**self._address)
+        self._lock: Any = None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -122,7 +198,25 @@ class Postgres:
                     f"another run holds {self.name}: {holder[0] if holder else 'just ended'}; "
                     "wait until it has ended"
                 )
-            yield
+            # a dbt that outlives its run still holds the lock
+            os.set_inheritable(connection.fileno(), True)
+            self._lock = connection
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def check_lock(self) -> None:
+        """The lock is lost with its connection."""
+        import psycopg2
+
+        if self._lock:
+            try:
+                self._lock.cursor().execute("select 1")
+            except psycopg2.Error as error:
+                raise DestinationError(
+                    f"{self.name}: the lock is lost: {' '.join(str(error).split())}; run again"
+                ) from None
 
     def connect(self) -> Any:
         """Open a connection."""
@@ -139,8 +233,10 @@ class Postgres:
         connection.autocommit = True
         return connection
 
-    def dlt_destination(self) -> "TDestinationReferenceArg":
-        """PostgreSQL by its address."""
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """PostgreSQL by its address; the server sees to its memory."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
         from dlt.destinations.impl.postgres.postgres import PostgresParquetCopyJob

@@ -9,10 +9,12 @@ import mmap
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -44,8 +46,12 @@ MAX_ROWS = 100_000
 FOUND_CHUNK_BYTES = 1 << 20
 # so many guesses cost about as much as to count the brackets
 GUESSES = 8
+# a value is held some ten times over on its way, and PostgreSQL takes rows below 1 GB only
+MAX_ENTRY_BYTES = 256 << 20
 # an Arrow string column and a Parquet page hold no more
-MAX_ENTRY_BYTES = (1 << 31) - (1 << 20)
+MAX_CHUNK_BYTES = (1 << 31) - (1 << 20)
+
+T = TypeVar("T")
 
 # 2000-01-01 to 2100-01-01 UTC
 TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
@@ -58,6 +64,19 @@ _SEMVER = re.compile(
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
+_TOO_LARGE = (
+    "an entry or the unknown values are larger than 256 MB, or a collection with equal keys than "
+    "2 GB; ask for the night again"
+)
+# what a dump may be mistaken for, by its first bytes
+_OTHER_KINDS = {
+    "compressed twice": (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
+    "a zip archive": (b"PK\x03\x04",),
+    "compressed by bzip2, not by gzip or zstd": (b"BZh",),
+}
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
+# what JSON has no words for, and some libraries write
+_NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 # an escape; group 1 where it is a surrogate without its other half
@@ -117,12 +136,14 @@ class Document:
         delivery_id: SHA-256 of the file's bytes, in hexadecimal.
         header: the scalars; `counts` is whole once `batches` has ended.
         rejection: why the document cannot be loaded, and what to do; else None.
+        bytes_read: how much of it `batches` has cut into chunks so far.
     """
 
     def __init__(self, path: Path, supported_major: int = 1) -> None:
         """Map the document, check it and find its collections."""
         self.header = Header()
         self.rejection: str | None = None
+        self.bytes_read = 0
         # keep each object collection in one piece, at the cost of memory
         self.careful = False
         self._collections: list[tuple[Collection, _Span]] = []
@@ -131,9 +152,9 @@ class Document:
             self.delivery_id = hashlib.sha256(b"").hexdigest()
             self.rejection = "the file is empty; ask for the night again"
             return
-        with path.open("rb") as file:
+        with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
             self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.delivery_id = hashlib.sha256(self._text).hexdigest()
+            digest = pool.submit(hashlib.sha256, self._text)
             self._parsed = self._text
             # offsets of the surrogates that lack their other half, in order
             self._damage = array("q")
@@ -144,16 +165,27 @@ class Document:
                 self._check_header(supported_major)
             except RejectedError as error:
                 self.rejection = str(error)
+            self.delivery_id = digest.result().hexdigest()
 
     def _check_encoding(self) -> None:
+        start = self._text[:4]
+        for kind, marks in _OTHER_KINDS.items():
+            if start.startswith(marks):
+                raise RejectedError(f"the document is {kind}; check the source")
+        is_wide = b"\0" in (start[1:2], start[2:3])
+        if is_wide or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise RejectedError(
+                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the night again"
+            )
+        blank = _BLANK.match(self._text)
+        if blank and blank.end() == len(self._text):
+            raise RejectedError("the file is empty; ask for the night again")
         whole = pa.array([0, len(self._text)], pa.int64()).buffers()[1]
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self._text)).validate(full=True)
         except pa.ArrowInvalid:
-            is_utf16 = self._text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in self._text[:4]
             raise RejectedError(
-                f"the text is {'UTF-16' if is_utf16 else 'not UTF-8'}, and a dump is JSON in "
-                "UTF-8; ask for the night again"
+                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the night again"
             ) from None
 
     def _check_grammar(self, fileno: int) -> None:
@@ -182,12 +214,19 @@ class Document:
         except msgspec.DecodeError as error:
             why = str(error).removeprefix("JSON is malformed: ")
             why = why[:1].lower() + why[1:]
+            place = re.search(r"byte (\d+)", why)
+            at = int(place[1]) + self._offset() if place else 0
+            if place and (found := _NO_NUMBER.search(self._text, max(at - 1, 0), at + 10)):
+                why = f"{found[0].decode()} is no number ({place[0]})"
             raise RejectedError(f"not JSON: {why}; ask for the night again") from None
         except RecursionError:
             raise RejectedError(_TOO_DEEP) from None
 
+    def _offset(self) -> int:
+        return len(_BYTE_ORDER_MARK) if self._text[:3] == _BYTE_ORDER_MARK else 0
+
     def _decoded(self) -> "dict[str, _Span]":
-        start = len(_BYTE_ORDER_MARK) if self._parsed[:3] == _BYTE_ORDER_MARK else 0
+        start = self._offset()
         decoded = msgspec.json.decode(memoryview(self._parsed)[start:], type=dict[str, Raw])
         starts = {name: offset(raw, self._parsed) for name, raw in decoded.items()}
         return {name: _Span(at, at + len(decoded[name])) for name, at in starts.items()}
@@ -207,6 +246,7 @@ class Document:
         known = {c.name: c for c in COLLECTIONS}
         self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
         scalars: dict[str, bytes] = {}
+        size = 0
         for name, span in self._members.items():
             first = self._text[span.start : span.start + 1]
             if name in known:
@@ -221,6 +261,9 @@ class Document:
             elif first in (b"{", b"[") and not self._is_empty(span):
                 self._others.append((name, span))
             else:
+                size += len(name) + span.end - span.start
+                if size > MAX_ENTRY_BYTES:
+                    raise RejectedError(_TOO_LARGE)
                 scalars[name] = self._text[span.start : span.end]
         try:
             for name in HEADER_FIELDS:
@@ -276,8 +319,7 @@ class Document:
         shape = Shape({name: set() for name in collection.fields})
         keys = _Keys()
         position = 0
-        for chunk in self._chunks(span):
-            rows = read(collection, shape, chunk)
+        for rows in self._each_chunk(span, partial(read, collection, shape)):
             keys.add(rows.keys)
             if len(rows.columns["_position"]):
                 yield collection.name, self._table(collection.name, rows.columns, position)
@@ -294,8 +336,7 @@ class Document:
         size = 0
         for name, span in self._others:
             keys, position = _Keys(), 0
-            for chunk in self._chunks(span):
-                entries = list(chunk.entries())
+            for entries in self._each_chunk(span, lambda chunk: list(chunk.entries())):
                 keys.add([entry.key for entry in entries if entry.key is not None])
                 for entry in entries:
                     row = (position, storable(entry.key), storable(name), entry.text.decode())
@@ -305,7 +346,7 @@ class Document:
                     else:
                         others.append(row)
                     position += 1
-                size += len(chunk.text)
+                size += sum(len(entry.text) for entry in entries)
                 if size >= CHUNK_BYTES or len(others) >= MAX_ROWS:
                     yield from self._tables(others, rejected)
                     size = 0
@@ -321,47 +362,56 @@ class Document:
                 yield name, self._table(name, row_columns(rows), 0)
                 rows.clear()
 
-    def _chunks(self, span: _Span) -> Iterator[Chunk]:
-        """Cut a collection into chunks of whole entries."""
+    def _each_chunk(self, span: _Span, read: Callable[[Chunk], T]) -> Iterator[T]:
+        """Cut a collection into chunks of whole entries and read each.
+
+        A cut is a guess that reading proves: what stands between the start of an entry and the
+        cut is JSON with the closing bracket behind it only if the cut ends an entry.
+        """
         brackets = self._parsed[span.start : span.start + 1], self._parsed[span.end - 1 : span.end]
         start, end = span.start + 1, span.end - 1
         size, guess = FIRST_CHUNK_BYTES, True
         if self._is_empty(span):
             return
         while start < end:
-            cut = end
-            if end - start > size and not (self.careful and brackets[0] == b"{"):
-                found = self._guessed(brackets, start, end, size) if guess else None
-                guess = found is not None
-                cut = found or self._found(start, end, min(size, FOUND_CHUNK_BYTES))
-            if cut - start > MAX_ENTRY_BYTES:
-                raise RejectedError(
-                    "an entry, or a collection with equal keys, is larger than 2 GB; "
-                    "ask for the night again"
-                )
-            parsed = _framed(self._parsed, start, cut, brackets)
-            is_whole = not self._damage_within(_Span(start, cut))
-            yield Chunk(parsed, parsed if is_whole else _framed(self._text, start, cut, brackets))
+            is_whole = end - start <= size or (self.careful and brackets[0] == b"{")
+            for cut in () if is_whole or not guess else self._guesses(start, end, size):
+                try:
+                    found = read(self._chunk(start, cut, brackets))
+                except msgspec.DecodeError:
+                    continue
+                break
+            else:
+                guess = is_whole
+                cut = end if is_whole else self._found(start, end, min(size, FOUND_CHUNK_BYTES))
+                found = read(self._chunk(start, cut, brackets))
+            self.bytes_read += cut - start
+            yield found
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES
 
-    def _guessed(
-        self, brackets: tuple[bytes, bytes], start: int, end: int, size: int
-    ) -> int | None:
-        """The comma behind an entry that ends after about so many bytes, if it is soon found.
+    def _chunk(self, start: int, cut: int, brackets: tuple[bytes, bytes]) -> Chunk:
+        # careful reading comes after one that has seen each entry
+        if cut - start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
+            raise RejectedError(_TOO_LARGE)
+        parsed = _framed(self._parsed, start, cut, brackets)
+        if not self._damage_within(_Span(start, cut)):
+            return Chunk(parsed, parsed)
+        # what is damaged is not read as JSON
+        msgspec.json.decode(parsed, type=Raw)
+        return Chunk(parsed, _framed(self._text, start, cut, brackets))
 
-        A cut is a guess that parsing proves: what stands between the start of an entry and the
-        cut is JSON with the closing bracket behind it only if the cut ends an entry.
-        """
+    def _guesses(self, start: int, end: int, size: int) -> Iterator[int]:
+        """Commas that may be behind an entry that ends after about so many bytes."""
         search = start + size
         for _ in range(GUESSES):
             found = _END_OF_OBJECT.search(self._parsed, search, min(end, search + CHUNK_BYTES))
             if found is None:
-                return end if end - search <= FOUND_CHUNK_BYTES else None
-            if _is_json(_framed(self._parsed, start, found.end() - 1, brackets)):
-                return found.end() - 1
+                if end - search <= FOUND_CHUNK_BYTES:
+                    yield end
+                return
+            yield found.end() - 1
             search = found.end()
-        return None
 
     def _found(self, start: int, end: int, size: int) -> int:
         """The first comma between entries after so many bytes, by counting all brackets."""
@@ -406,14 +456,6 @@ def read_time(text: str | None) -> int | None:
 def _framed(text: mmap.mmap, start: int, end: int, brackets: tuple[bytes, bytes]) -> bytes:
     with memoryview(text) as view:
         return b"".join((brackets[0], view[start:end], brackets[1]))
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text, type=Raw)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _shown(text: str | None) -> str:

@@ -8,19 +8,20 @@ and only the rows of completed packages are ever looked at.
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
 from rep_ai import sources
-from rep_ai.destinations import Destination, qualified, tables
+from rep_ai.destinations import Destination, DestinationError, qualified, tables
 from rep_ai.document import (
     RECORD_TABLES,
     Document,
@@ -28,11 +29,16 @@ from rep_ai.document import (
     Header,
     RejectedError,
 )
+from rep_ai.progress import Observer
 from rep_ai.sources import SourceFile
+
+T = TypeVar("T")
 
 PIPELINE = "rep_ai"
 # files of at least so many bytes in all make a package
 PACKAGE_BYTES = 256 << 20
+# a batch is larger only where an entry is
+USUAL_BATCH_BYTES = 64 << 20
 
 LOADED, DUPLICATE, REJECTED = "loaded", "duplicate", "rejected"
 
@@ -56,10 +62,14 @@ TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
 _DLT_SETTINGS = {
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "extract": {"next_item_mode": "fifo"},
+    # the files live shorter than it takes to compress them
+    "data_writer": {"compression": "none"},
+    # a job that is tried again may have been committed before, and no filter tells its rows apart
+    "load": {"raise_on_max_retries": 1},
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
 # dlt would make another name of any other
-_SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
+SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 class LoadError(Exception):
@@ -133,7 +143,7 @@ def ingest(
     patterns: Sequence[str] = sources.PATTERNS,
     retry_rejected: bool = False,
     max_bytes: int = sources.MAX_DOCUMENT_BYTES,
-    on_file: Callable[[str, str], None] = lambda url, status: None,
+    observer: Observer | None = None,
 ) -> Report:
     """Land every dump file that the ledger does not know; the caller holds the lock.
 
@@ -145,14 +155,15 @@ def ingest(
         patterns: names of the files that count in a folder.
         retry_rejected: read files again that an earlier run rejected.
         max_bytes: size that no decompressed document may exceed.
-        on_file: called with the URL and status of each new file once it is read.
+        observer: told what is done while it is.
 
     Raises:
         SourceError: a source is not there or holds no dump file.
         DestinationError, LoadError: the database cannot be used.
     """
     started = perf_counter()
-    if not _SCHEMA_NAME.fullmatch(schema):
+    observer = observer or Observer()
+    if not SCHEMA_NAME.fullmatch(schema):
         raise LoadError(f"schema {schema!r}: use lower-case letters, digits and single underscores")
     files = sources.find(source_list, patterns)
     ledger = _prepare(destination, schema)
@@ -171,18 +182,26 @@ def ingest(
                 report.still_rejected += 1
             case _:
                 report.known += 1
+    observer.found(report, new)
     for package in _packages(new):
-        loader = _Package(package, ledger, supported_major, max_bytes, retry_rejected)
+        loader = _Package(
+            package, ledger, supported_major, max_bytes, retry_rejected, observer=observer
+        )
         loader.load(destination, schema)
         for verdict in loader.verdicts:
             _account(report, verdict)
-            on_file(verdict.file.url, verdict.status)
+            rows = sum(count or 0 for count in verdict.header.counts.values())
+            observer.ended(verdict.file, verdict.status, verdict.reason, rows)
             if verdict.status == LOADED:
                 ledger.contents[verdict.delivery_id] = verdict.file.url
         for verdict in loader.unchanged:
             report.still_rejected += verdict.status == REJECTED
             report.known += verdict.status != REJECTED
-        report.failed += loader.failed
+            observer.ended(verdict.file, "unchanged", None, 0)
+        report.failed += [line for _, line in loader.failed]
+        for file, line in loader.failed:
+            observer.failed(file, line)
+        report.seconds = perf_counter() - started
     report.seconds = perf_counter() - started
     return report
 
@@ -260,8 +279,11 @@ class _Package:
         supported_major: int,
         max_bytes: int,
         retry_rejected: bool = False,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         self._files = files
+        self._observer = observer or Observer()
         self._ledger = ledger
         self._supported_major = supported_major
         self._max_bytes = max_bytes
@@ -270,10 +292,13 @@ class _Package:
         self._careful: set[str] = set()
         self._rejections: dict[str, str] = {}
         self._changed: dict[str, str] = {}
+        # bytes of the largest batch
+        self._largest = 0
         self.verdicts: list[_Verdict] = []
         # files that turned out as the ledger has them
         self.unchanged: list[_Verdict] = []
-        self.failed: list[str] = []
+        # each with a line that says why
+        self.failed: list[tuple[SourceFile, str]] = []
 
     def load(self, destination: Destination, schema: str) -> None:
         """Extract the files and load them as one package."""
@@ -286,8 +311,11 @@ class _Package:
                 except Exception as error:
                     if _caused_by(error, KeyboardInterrupt):
                         raise KeyboardInterrupt from None
+                    if isinstance(error, DestinationError):
+                        raise
                     if not _caused_by(error, _RestartError):
-                        raise LoadError(_root_cause(error)) from error
+                        where = f"working folder {folder} (TMPDIR names another place)"
+                        raise LoadError(_root_cause(error, where)) from error
 
     def _load(self, dlt: Any, destination: Destination, schema: str, folder: str) -> None:
         pipeline = dlt.pipeline(
@@ -298,8 +326,16 @@ class _Package:
         )
         resource = dlt.resource(self._items(dlt), name=PIPELINE, write_disposition="append")
         pipeline.extract(resource, loader_file_format="parquet")
+        self._observer.loading(self._files)
         pipeline.normalize()
-        pipeline.load(raise_on_failed_jobs=True)
+        destination.check_lock()
+        # dlt opens a DuckDB file again and again, and any reader could slip in between
+        with closing(destination.connect()) as connection:
+            is_bounded = self._largest <= USUAL_BATCH_BYTES
+            pipeline.load(
+                destination.dlt_destination(connection, is_bounded=is_bounded),
+                raise_on_failed_jobs=True,
+            )
 
     def _items(self, dlt: Any) -> Iterator[Any]:
         """Yield all rows of the package, table by table marked with its name."""
@@ -307,20 +343,22 @@ class _Package:
             yield dlt.mark.with_table_name(schema.empty_table(), table)
         for file in self._files:
             if file.url in self._changed:
-                self.failed.append(self._changed[file.url])
+                self.failed.append((file, self._changed[file.url]))
                 continue
             try:
                 for table, rows in self._read(file):
+                    self._largest = max(self._largest, rows.nbytes)
                     yield dlt.mark.with_table_name(rows, table)
             except sources.ChangedError as error:
                 self._changed[file.url] = str(error)
                 raise _RestartError from None
             except sources.SourceError as error:
-                self.failed.append(str(error))
+                self.failed.append((file, str(error)))
         if self.verdicts:
             yield dlt.mark.with_table_name(_rows(self.verdicts), "deliveries")
 
     def _read(self, file: SourceFile) -> Iterator[tuple[str, pa.Table]]:
+        self._observer.begun(file)
         try:
             with sources.decompressed(file, self._max_bytes) as path:
                 verdict = yield from self._read_document(file, path)
@@ -355,7 +393,11 @@ class _Package:
             return verdict(DUPLICATE, f"the same content as {first}")
         document.careful = identity in self._careful
         try:
-            yield from document.batches()
+            batches = document.batches()
+            # Ctrl-C does not end a thread, and a collection in one piece takes long
+            for table, rows in batches if document.careful else _ahead(batches):
+                self._observer.read(file, document.bytes_read / size, len(rows))
+                yield table, rows
         except EqualKeysError:
             self._careful.add(identity)
             raise _RestartError from None
@@ -363,6 +405,15 @@ class _Package:
             self._rejections[identity] = str(error)
             raise _RestartError from None
         return verdict(LOADED, None)
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Make each item in a thread while the one before it is written."""
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = pool.submit(next, items, None)
+            yield item
 
 
 def _dlt(folder: str) -> Any:
@@ -375,7 +426,9 @@ def _dlt(folder: str) -> Any:
     from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-    context = Container()[PluggableRunContext]
+    context: Any = Container()[PluggableRunContext]
+    # else an id for the telemetry that is off is left there
+    context.context._global_dir = folder
     settings = CustomLoaderDocProvider(PIPELINE, lambda: _DLT_SETTINGS)
     context.providers = ConfigProvidersContainer([settings])
     context.context.reset_config()
@@ -415,7 +468,9 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     return False
 
 
-def _root_cause(error: BaseException) -> str:
+def _root_cause(error: BaseException, where: str = "") -> str:
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or where}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__

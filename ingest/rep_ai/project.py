@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -27,8 +28,14 @@ def directory() -> Path:
 
 def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """The project's variables, those of the command line first."""
-    text = (directory() / "dbt_project.yml").read_text(encoding="utf-8")
-    return {**yaml.safe_load(text).get("vars", {}), **(overrides or {})}
+    path = directory() / "dbt_project.yml"
+    try:
+        ours = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("vars") or {}
+        if "rep_ai_source_schema" not in ours:
+            raise ValueError("it does not set the variables of rep_ai; run rep-ai in its checkout")
+        return {**ours, **(overrides or {})}
+    except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ProjectError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
 def target() -> str:
@@ -46,12 +53,55 @@ def target_path() -> Path:
     return directory() / os.environ.get("DBT_TARGET_PATH", "target")
 
 
-def dbt(arguments: Sequence[str], *, target: str) -> int:
-    """Run dbt on the project, its output passed through, and return its exit code."""
+def log_path() -> Path:
+    """Where dbt writes its log: beside its artifacts, unless a variable says otherwise."""
+    return directory() / os.environ.get("DBT_LOG_PATH", target_path())
+
+
+def make_target_path() -> None:
+    """Make the folder of the artifacts, since dbt fails without a word where it cannot."""
+    path = target_path()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise ProjectError(
+            f"{path} cannot be written: {error.strerror}; DBT_TARGET_PATH names another folder "
+            "for what dbt leaves"
+        ) from None
+
+
+def dbt(arguments: Sequence[str], *, target: str, say: Callable[[str], None]) -> int:
+    """Run dbt on the project, each line of its output handed to `say`; its exit code."""
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     command += ["--target", target]
     command += ["--project-dir", str(directory())]
     if "DBT_PROFILES_DIR" not in os.environ:
         command += ["--profiles-dir", str(directory())]
-    environment = {**os.environ, "REP_AI_DUCKDB": str(duckdb_path())}
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    command += ["--log-path", str(log_path())]
+    has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    environment = {
+        "DBT_USE_COLORS": str(has_colors),
+        **os.environ,
+        "REP_AI_DUCKDB": str(duckdb_path()),
+        "PYTHONIOENCODING": "utf-8",
+    }
+    with subprocess.Popen(  # noqa: S603
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        # the lock of the run is among the open files
+        close_fds=False,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                say(line.rstrip("\n"))
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode

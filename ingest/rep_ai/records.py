@@ -89,7 +89,9 @@ class Chunk:
     @property
     def is_delicate(self) -> bool:
         """Whether a text may hold what no table can: a lone surrogate or a NUL character."""
-        return self.text is not self.parsed or b"\\u0000" in self.parsed
+        # one byte is found sooner than six
+        has_nul = b"\\" in self.parsed and b"\\u0000" in self.parsed
+        return self.text is not self.parsed or has_nul
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; of equal keys the last."""
@@ -166,7 +168,7 @@ def _read_quickly(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
         },
         len(decoded),
     )
-    columns["_position"] = pa.array(range(len(decoded)), pa.int64())
+    columns["_position"] = pa.arange(0, len(decoded))
     columns["_key"] = _key_column(keys, columns["id"])
     return Rows(columns, [], keys, len(decoded))
 

@@ -1,11 +1,14 @@
-"""What the commands say: a run's outcome, first contact with unknown data, types and status."""
+"""What the commands say: a run's outcome, first contact with unknown data, and types."""
 
 import csv
+import fcntl
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +19,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from rep_ai import project
-from rep_ai.destinations import Destination, DuckDB, qualified, tables
+from rep_ai.destinations import BusyError, Destination, DestinationError, DuckDB, qualified, tables
+from rep_ai.document import RECORD_TABLES
 from rep_ai.load import Report
+from rep_ai.progress import on_line
 
 MARTS_SCHEMA = "rep_ai"
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
     'from {{ ref("fct_rep_ai__session_groups") }} group by 1 order by 2 desc'
 )
+# rules that `run` says in words
+FIRST_CONTACT = ("field_missing", "collection_missing")
 # how many of a long list are shown
 SHOWN = 10
 
@@ -31,6 +38,8 @@ _SEEDS = {
     "action": "rep_ai_action_types.csv",
     "interaction": "rep_ai_interaction_types.csv",
 }
+
+_NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
 
 # where no terminal sets a width, a row stays on its line
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
@@ -44,10 +53,11 @@ class UnknownType(NamedTuple):
     record_count: int
 
 
-class _Database:
+class Database:
     """Reads from the database behind a target; a table that is not there has no rows."""
 
     def __init__(self, connection: Any) -> None:
+        """See which tables there are."""
         self._cursor = connection.cursor()
         self.tables = tables(self._cursor)
 
@@ -70,101 +80,204 @@ class _Database:
 
 
 @contextmanager
-def _database(destination: Destination) -> Iterator[_Database]:
-    # a look must not make the file
-    absent = isinstance(destination, DuckDB) and not destination.path.exists()
-    with closing(duckdb.connect() if absent else destination.connect()) as connection:
-        yield _Database(connection)
+def opened(destination: Destination) -> Iterator[Database]:
+    """Open a database to be looked at: nothing is made, changed, or kept from a writer."""
+    with closing(_connected(destination)) as connection:
+        yield Database(connection)
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
+def _connected(destination: Destination) -> Any:
+    if not isinstance(destination, DuckDB):
+        connection = destination.connect()
+        connection.cursor().execute("set default_transaction_read_only = on")
+        return connection
+    if not destination.path.exists():
+        return duckdb.connect()
+    try:
+        return destination.look()
+    except BusyError:
+        if holder := _holder(destination):
+            raise DestinationError(
+                f"{destination.name}: another run holds it: {holder}; look again when it has ended"
+            ) from None
+        raise
+
+
+def _holder(destination: DuckDB) -> str | None:
+    """The run that holds the lock file now, in its own words."""
+    with suppress(OSError), destination.path.with_name(f"{destination.path.name}.lock").open() as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return f.read().strip()
+    return None
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table whose every text stays on its line; numbers stand to the right."""
+    grid = Table(box=None, pad_edge=False)
     shown = [
         [
-            f"{cell:,}" if isinstance(cell, int) else "" if cell is None else _line(str(cell))
+            f"{cell:,}" if isinstance(cell, int) else "" if cell is None else on_line(str(cell))
             for cell in row
         ]
         for row in rows
     ]
     for number, column in enumerate(columns):
         is_count = bool(shown) and all(_is_number(row[number]) for row in shown)
-        table.add_column(column, justify="right" if is_count else "left", overflow="fold")
+        grid.add_column(column, justify="right" if is_count else "left", overflow="fold")
     for row in shown:
-        table.add_row(*map(escape, row))
+        grid.add_row(*map(escape, row))
     _console.print(escape(title), style="bold")
-    _console.print(table)
+    _console.print(grid)
     _console.print()
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(",", "").isdigit()
+    return _NUMBER.fullmatch(text) is not None
 
 
-def show_build(results: Path) -> None:
+@dataclass
+class Outcome:
+    """What a command did, as far as it came."""
+
+    command: str
+    ingest: Report | None = None
+    # numbers of dbt build by what they count
+    dbt: dict[str, int] | None = None
+    # mart -> rows
+    marts: dict[str, int] | None = None
+    # what in the marts is not as expected
+    said: list[str] = field(default_factory=list)
+    error: str | None = None
+    exit_code: int = 1
+
+    def read_build(self, results: Path) -> None:
+        """Count what dbt ran, by its own record."""
+        statuses: Counter[str] = Counter()
+        kinds: Counter[str] = Counter()
+        for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
+            kinds[result["unique_id"].partition(".")[0]] += 1
+            statuses[result["status"]] += 1
+        self.dbt = {
+            "models": kinds["model"],
+            "seeds": kinds["seed"],
+            "tests": kinds["test"],
+            "warnings": statuses["warn"],
+            "failures": sum(statuses.values())
+            - sum(statuses[s] for s in ("success", "pass", "warn", "skipped", "no-op")),
+            "skipped": statuses["skipped"],
+        }
+
+    def warnings(self) -> list[str]:
+        """What does not fail the run, but should be seen."""
+        waiting = self.ingest.still_rejected if self.ingest else 0
+        return [_passed_over(waiting)] * bool(waiting) + self.said
+
+    def document(self) -> dict[str, Any]:
+        """The same for machines; the keys are always there, those of dbt for `run` only."""
+        ingest = self.ingest or Report()
+        return {
+            "command": self.command,
+            "exit_code": self.exit_code,
+            "error": self.error,
+            "files": {
+                "seen": ingest.seen,
+                "loaded": len(ingest.loaded),
+                "known": ingest.known,
+                "duplicates": len(ingest.duplicates),
+                "still_rejected": ingest.still_rejected,
+                "rejected": len(ingest.rejected),
+                "failed": len(ingest.failed),
+            },
+            "rejected": [{"url": url, "reason": reason} for url, reason in ingest.rejected],
+            "failed": ingest.failed,
+            "records": {table: ingest.records[table] for table in RECORD_TABLES},
+            "bytes": ingest.bytes,
+            "seconds": round(ingest.seconds, 3),
+            "megabytes_per_second": round(_speed(ingest), 6),
+            **({"dbt": self.dbt, "marts": self.marts} if self.command == "run" else {}),
+            "warnings": self.warnings(),
+        }
+
+
+def show_build(outcome: Outcome) -> None:
     """Say how many models and tests dbt ran, and how many of them warn."""
-    statuses: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
-        kinds[result["unique_id"].partition(".")[0]] += 1
-        statuses[result["status"]] += 1
-    warned = f", {statuses['warn']} of them warn" if statuses["warn"] else ""
-    click.echo(f"dbt build: {kinds['model']} models, {kinds['test']} tests{warned}")
-
-
-def show_ingest(report: Report) -> None:
-    """Say what became of the files of a run: one line each for those that are not loaded."""
-    for url, reason in report.rejected:
-        click.echo(f"rejected {_line(url)}: {_line(reason)}", err=True)
-    for failure in report.failed:
-        click.echo(f"failed {_line(failure)}", err=True)
-    counts = {
-        "loaded": len(report.loaded),
-        "known already": report.known,
-        "copies of loaded ones": len(report.duplicates),
-        "rejected": len(report.rejected),
-        "failed": len(report.failed),
-    }
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    megabytes = report.bytes / 1e6
-    click.echo(
-        f"{report.seen:,} files: {said or 'none of them new'}; {report.records.total():,} records, "
-        f"{megabytes:,.1f} MB in {report.seconds:.1f} s"
-    )
-    if report.still_rejected:
+    if outcome.dbt:
+        warned = outcome.dbt["warnings"]
         click.echo(
-            f"{report.still_rejected:,} files were passed over, rejected by an earlier run: "
-            "rep-ai status says why, --retry-rejected reads them again"
+            f"dbt build: {outcome.dbt['models']} models, {outcome.dbt['tests']} tests"
+            + (f", {warned} of them warn" if warned else "")
         )
 
 
-def _line(text: str) -> str:
-    """Text that stays on its line, whatever a file name holds."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def show_ingest(report: Report) -> None:
+    """Say what became of the files of a run, which records they held, and how fast it went."""
+    rows: list[tuple[str, Any]] = [
+        ("files seen", report.seen),
+        ("loaded", len(report.loaded)),
+        ("skipped: known already", report.known),
+        ("skipped: copies of loaded ones", len(report.duplicates)),
+        ("skipped: rejected by an earlier run", report.still_rejected),
+        ("rejected", len(report.rejected)),
+        ("failed", len(report.failed)),
+        ("records", report.records.total()),
+        *((f"  {table}", report.records[table]) for table in RECORD_TABLES),
+        ("MB", f"{report.bytes / 1e6:,.1f}"),
+        ("seconds", f"{report.seconds:,.1f}"),
+        ("MB/s", f"{_speed(report):,.1f}"),
+    ]
+    table("What was landed", ["", "count"], rows)
+    if report.still_rejected:
+        click.echo(_passed_over(report.still_rejected))
 
 
-def show_marts(destination: Destination, settings: dict[str, Any]) -> None:
-    """Say what came out of dbt build, and what in the data is not as expected."""
-    with _database(destination) as database:
+def _speed(report: Report) -> float:
+    return report.bytes / 1e6 / report.seconds if report.seconds else 0.0
+
+
+def _passed_over(files: int) -> str:
+    return (
+        f"{files:,} {'file was' if files == 1 else 'files were'} passed over, rejected by an "
+        "earlier run: rep-ai status says why, --retry-rejected reads them again"
+    )
+
+
+def look_at_marts(
+    outcome: Outcome, destination: Destination, settings: dict[str, Any], *, talks: bool
+) -> None:
+    """Count the rows of the marts, and note or say what in the data is not as expected."""
+    from rep_ai import status
+
+    with opened(destination) as database:
         names = sorted(
             name
             for schema, name in database.tables
             if schema == MARTS_SCHEMA and name not in {Path(seed).stem for seed in _SEEDS.values()}
         )
-        counts = [
-            (f"{MARTS_SCHEMA}.{name}", database.mart(name, "select count(*) from {table}")[0][0])
-            for name in names
-        ]
+        outcome.marts = {
+            name: database.mart(name, "select count(*) from {table}")[0][0] for name in names
+        }
+        nights = status.night_warnings(database)
+        outcome.said = [*nights, *status.data_warnings(database)]
+        if not talks:
+            return
         click.echo()
-        _table("What came out", ["mart", "rows"], counts)
+        counts = [(f"{MARTS_SCHEMA}.{name}", rows) for name, rows in outcome.marts.items()]
+        table("What came out", ["mart", "rows"], counts)
+        for line in nights:
+            click.echo(f"{line}\n")
         _say_first_contact(database, settings)
-        _say_violations(database)
+        broken = [row for row in violations(database) if row[1] not in FIRST_CONTACT]
+        if broken:
+            show_violations(broken)
     click.echo(f"The marts are in {destination.name}, schema {MARTS_SCHEMA}. A first query:\n")
     dbt = Path(sys.executable).parent / "dbt"
     shown = dbt.relative_to(Path.cwd()) if dbt.is_relative_to(Path.cwd()) else dbt
     click.echo(f"  {shown} show --inline '{FIRST_QUERY}'")
 
 
-def _say_first_contact(database: _Database, settings: dict[str, Any]) -> None:
+def _say_first_contact(database: Database, settings: dict[str, Any]) -> None:
     """Say in words where the data has other types and fields than the project knows."""
     unknown = database.unknown_types()
     if unknown:
@@ -172,7 +285,7 @@ def _say_first_contact(database: _Database, settings: dict[str, Any]) -> None:
         where = "all facts and counts" if included else "no fact or count"
         click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
         for kind, name, count in unknown[:SHOWN]:
-            click.echo(f"  {kind} {'without a type' if name is None else _line(name)}: {count:,}")
+            click.echo(f"  {kind} {'without a type' if name is None else on_line(name)}: {count:,}")
         if len(unknown) > SHOWN:
             click.echo(f"  and {len(unknown) - SHOWN} more")
         click.echo("Add them: rep-ai types --add-all (or --add KIND:TYPE), then run again.\n")
@@ -195,7 +308,7 @@ def _say_first_contact(database: _Database, settings: dict[str, Any]) -> None:
         )
 
 
-def _say_unlisted_fields(database: _Database, raw_schema: str, collection: str) -> None:
+def _say_unlisted_fields(database: Database, raw_schema: str, collection: str) -> None:
     """Say which unlisted fields the records of a collection carry instead."""
     rows = database.rows(
         raw_schema, collection, "select _extra from {table} where _extra is not null limit 1000"
@@ -204,23 +317,23 @@ def _say_unlisted_fields(database: _Database, raw_schema: str, collection: str) 
     for (extra,) in rows:
         names.update(json.loads(extra).keys())
     if names:
-        said = ", ".join(_line(name) for name, _ in names.most_common(SHOWN))
+        said = ", ".join(on_line(name) for name, _ in names.most_common(SHOWN))
         click.echo(f"  {collection} carries fields that are not listed: {said}")
 
 
-def _say_violations(database: _Database) -> None:
-    rows = database.mart(
+def violations(database: Database) -> list[tuple[Any, ...]]:
+    """Severity, rule, entity, number and an example of the broken promises, by rule."""
+    return database.mart(
         "rep_ai__contract_violations",
         "select severity, rule, entity, count(*), min(record_id) from {table} "
-        "where rule not in ('field_missing', 'collection_missing') "
         "group by severity, rule, entity order by severity, count(*) desc, rule, entity",
     )
-    if rows:
-        _table(
-            "Broken promises (rep_ai.rep_ai__contract_violations)",
-            ["severity", "rule", "entity", "rows", "such as"],
-            rows,
-        )
+
+
+def show_violations(rows: Iterable[Sequence[Any]]) -> None:
+    """Show the broken promises."""
+    title = "Broken promises (rep_ai.rep_ai__contract_violations)"
+    table(title, ["severity", "rule", "entity", "rows", "such as"], rows)
 
 
 def types(destination: Destination, add: Sequence[str], *, add_all: bool) -> None:
@@ -229,21 +342,21 @@ def types(destination: Destination, add: Sequence[str], *, add_all: bool) -> Non
     Raises:
         click.UsageError: `add` does not name a kind and a type.
     """
-    with _database(destination) as database:
+    with opened(destination) as database:
         unknown = database.unknown_types()
     wanted = [_parsed(text) for text in add]
     if add_all:
         wanted += [(kind, name) for kind, name, _ in unknown if name]
     if not wanted:
         if unknown:
-            _table("Types that no seed lists", ["kind", "type", "records"], unknown)
+            table("Types that no seed lists", ["kind", "type", "records"], unknown)
         else:
             click.echo("Every type is known.")
         return
     for kind, name in dict.fromkeys(wanted):
         path = project.directory() / "seeds" / _SEEDS[kind]
         added = _add_to_seed(path, name)
-        click.echo(f"{kind} {_line(name)}: {'added to' if added else 'already in'} {path}")
+        click.echo(f"{kind} {on_line(name)}: {'added to' if added else 'already in'} {path}")
     click.echo("Label and describe them there; rep-ai run or dbt build takes them up.")
 
 
@@ -262,58 +375,3 @@ def _add_to_seed(path: Path, name: str) -> bool:
     with path.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerow([name, label, "Added by rep-ai types"])
     return True
-
-
-def show_status(destination: Destination, raw_schema: str) -> None:
-    """Show what is loaded, which nights are missing, what was rejected, and unknown types."""
-    with _database(destination) as database:
-        completed = (
-            "where _dlt_load_id in (select load_id from {schema}._dlt_loads where status = 0)"
-        )
-        files = database.rows(
-            raw_schema,
-            "deliveries",
-            "select status, count(distinct file_url), count(distinct _delivery_id) from {table} "
-            f"{completed} group by status order by status",
-        )
-        if not files:
-            click.echo(f"Nothing is loaded in {destination.name} yet: rep-ai run SOURCE")
-            return
-        _table(f"Files in {destination.name}", ["status", "files", "contents"], files)
-        nights = database.mart(
-            "rep_ai__dump_calendar",
-            "select status, count(*), min(window_start_at), max(window_end_at) from {table} "
-            "group by status order by status",
-        )
-        if nights:
-            _table("Nights (UTC)", ["status", "windows", "first start", "last end"], nights)
-        missing = database.mart(
-            "rep_ai__dump_calendar",
-            "select window_start_at, window_end_at from {table} where status = 'missing' "
-            "order by window_start_at desc limit 10",
-        )
-        if missing:
-            _table("Missing, the last ten", ["from", "until"], missing)
-        # a file may have been mended, or read again, since: its last load counts
-        states = database.rows(
-            raw_schema,
-            "deliveries",
-            "select file_url, deliveries.status, reason from {table} as deliveries "
-            "inner join {schema}._dlt_loads as loads on deliveries._dlt_load_id = loads.load_id "
-            "where loads.status = 0 order by inserted_at",
-        )
-        rejected = [
-            (url, reason)
-            for url, (status, reason) in sorted({row[0]: row[1:3] for row in states}.items())
-            if status == "rejected"
-        ]
-        if rejected:
-            click.echo("Rejected")
-        for url, reason in rejected:
-            click.echo(f"{_line(url)}: {_line(reason)}")
-        if rejected:
-            click.echo()
-        unknown = database.unknown_types()
-        if unknown:
-            _table("Unknown types", ["kind", "type", "records"], unknown)
-        _say_violations(database)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from postgres import server
 
 # HYPOTHESIS_PROFILE=long searches longer
-settings.register_profile("ci", deadline=None, derandomize=False, print_blob=True)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    # a busy machine is no failure
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
@@ -21,3 +29,17 @@ def postgres() -> Iterator[dict[str, str]]:
     """A running PostgreSQL server, as the PG* environment variables that lead to it."""
     with server() as variables:
         yield variables
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the kills of the chaos tests fell, and what the fuzz tests met."""
+    if chaos := sys.modules.get("test_chaos"):
+        terminalreporter.section(f"{chaos.FELL.total()} runs were killed")
+        for phase, count in sorted(chaos.FELL.items()):
+            terminalreporter.write_line(f"{count:7,}  {phase}")
+    if fuzz := sys.modules.get("test_fuzz"):
+        terminalreporter.section(f"{fuzz.OUTCOMES.total():,} documents were damaged")
+        for outcome, count in sorted(fuzz.OUTCOMES.items()):
+            terminalreporter.write_line(f"{count:7,}  {outcome}")
+        for line in fuzz.SAID:
+            terminalreporter.write_line(line)

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import TracebackType
@@ -192,6 +193,9 @@ def _read(
         number = sum(1 for _ in folder.iterdir())
         path = folder / f"{number}.json"
         path.write_bytes(delivery.content)
+        if delivery.modified_at:
+            seconds = delivery.modified_at.replace(tzinfo=UTC).timestamp()
+            os.utime(path, (seconds, seconds))
         yield from package._read(
             SourceFile(
                 url=f"file://{path}",

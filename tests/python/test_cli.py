@@ -1,22 +1,40 @@
 """The commands as a new user runs them, on sample dumps, and the README's own words."""
 
+import fcntl
+import io
+import json
 import os
+import pty
 import re
+import resource
+import select
+import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
 from click.testing import CliRunner
 
-from rep_ai import cli, report
+from rep_ai import cli, load, progress, report, status
+from rep_ai.destinations import BusyError, DuckDB, of_target
+from rep_ai.document import RECORD_TABLES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = (sys.executable, "-m", "rep_ai")
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ "
+CSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# a Monday
+MIDNIGHT = datetime(2025, 3, 3, 6)
 
 
 class Place(NamedTuple):
@@ -28,16 +46,92 @@ class Place(NamedTuple):
     said: str
 
 
-def rep_ai(*arguments: object, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def rep_ai(
+    *arguments: object, environment: dict[str, str], cwd: Path = ROOT, **options: Any
+) -> "subprocess.CompletedProcess[str]":
     """Run the command as a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", "from rep_ai.cli import main; main()", *map(str, arguments)],
-        cwd=ROOT,
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
         env=environment,
         text=True,
         capture_output=True,
         check=False,
+        **options,
     )
+
+
+class Terminal(NamedTuple):
+    """What a terminal was sent, and how the process ended."""
+
+    said: str
+    code: int
+
+
+def on_terminal(
+    *arguments: object,
+    environment: dict[str, str],
+    interrupt_at: str = "",
+    columns: int = 100,
+    how: signal.Signals | None = None,
+) -> Terminal:
+    """Run the command on a terminal; type Ctrl-C or send a signal when it has shown a text."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        # tests that run in the background ignore it, and so would their children
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.execve(COMMAND[0], [*COMMAND, *map(str, arguments)], environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    said = b""
+    with os.fdopen(terminal, "r+b", buffering=0) as file, suppress(OSError):
+        while select.select([file], [], [], 120)[0] and (block := file.read(65536)):
+            said += block
+            if interrupt_at and interrupt_at.encode() in said:
+                if how:
+                    os.kill(pid, how)
+                else:
+                    file.write(b"\x03")
+                interrupt_at = ""
+    _, ended = os.waitpid(pid, 0)
+    return Terminal(said.decode(), os.waitstatus_to_exitcode(ended))
+
+
+def screen(said: str) -> list[str]:
+    """The lines that are left to be read, by the few codes that a bar needs."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", said):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part.endswith("A") and part[0] == "\x1b":
+            row -= int(part[2:-1] or 1)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part[0] != "\x1b":
+            lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part) :]
+            column += len(part)
+    return [line.rstrip() for line in lines]
+
+
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.sql(sql).fetchall()
+
+
+def night(number: int, actions: int, **members: Any) -> bytes:
+    """A dump of a day from 2025-03-03 on, with so many actions."""
+    start = int((MIDNIGHT + timedelta(days=number)).replace(tzinfo=UTC).timestamp() * 1000)
+    window = {"start_time": start, "end_time": start + 86_400_000}
+    rows = [
+        {"id": f"{number}-{i}", "action": "ALERT", "session_id": "s", "timestamp": start}
+        for i in range(actions)
+    ]
+    dump = {"version": "1.0.0", **window, "unique_visitor_session_actions": rows, **members}
+    return json.dumps(dump).encode()
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +182,16 @@ def test_a_second_run_loads_nothing(place: Place) -> None:
     """What is known is not read again."""
     again = rep_ai("ingest", place.dumps, environment=place.environment)
     assert again.returncode == 0
-    assert "15 known already; 0 records" in again.stdout
+    assert re.search("^skipped: known already +15$", again.stdout, re.MULTILINE)
+    assert re.search("^records +0$", again.stdout, re.MULTILINE)
 
 
 def test_status_and_types(place: Place) -> None:
     """Both read the same database."""
     status = rep_ai("status", environment=place.environment)
     assert status.returncode == 0
-    assert re.search(r"^loaded +15 +15$", status.stdout, re.MULTILINE)
-    assert re.search(
-        r"^delivered +14 +2026-03-01 06:00:00 +2026-03-15 05:00:00", status.stdout, re.M
-    )
+    assert re.search(r"^loaded +15$", status.stdout, re.MULTILINE)
+    assert re.search(r"^delivered +14$", status.stdout, re.MULTILINE)
     listed = rep_ai("types", environment=place.environment)
     assert re.search(r"^action +SCREEN_SHARE +[\d,]+$", listed.stdout, re.MULTILINE)
 
@@ -183,6 +276,31 @@ def test_status_forgets_what_was_mended(place: Place, tmp_path: Path) -> None:
     assert "the file is empty" not in rep_ai("status", environment=environment).stdout
 
 
+def test_status_knows_a_touched_file(own: dict[str, str], tmp_path: Path) -> None:
+    """A loaded file with a new time is loaded, a copy of it is a copy, and both are one dump."""
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for name in ("a.json", "b.json"):
+        (dumps / name).write_bytes(night(len(list(dumps.iterdir())), 3))
+    assert rep_ai("ingest", dumps, environment=own).returncode == 0
+    (dumps / "c.json").write_bytes(night(0, 3))
+    for name in ("a.json", "b.json"):
+        os.utime(dumps / name, (1, 1))
+    again = json.loads(rep_ai("ingest", dumps, "--json", environment=own).stdout)
+    assert again["files"]["known"] + again["files"]["duplicates"] == 3
+    found = json.loads(rep_ai("status", "--json", environment=own).stdout)
+    assert found["files"] == {"loaded": 2, "duplicate": 1, "rejected": 0}
+    assert found["deliveries"] == 2
+    said = rep_ai("status", environment=own).stdout
+    assert said.startswith(f"2 dumps are loaded in {own['REP_AI_DUCKDB']}.\n")
+    # a mended file that is the copy of another is one
+    (dumps / "b.json").write_bytes(night(0, 3))
+    assert rep_ai("ingest", dumps, environment=own).returncode == 0
+    found = json.loads(rep_ai("status", "--json", environment=own).stdout)
+    assert found["files"] == {"loaded": 1, "duplicate": 2, "rejected": 0}
+    assert found["deliveries"] == 2
+
+
 def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line a type, each once, spelled exactly."""
     (tmp_path / "seeds").mkdir()
@@ -199,3 +317,597 @@ def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "seeds/rep_ai_interaction_types.csv").read_text().splitlines()[2] == (
         "007,007,Added by rep-ai types"
     )
+
+
+@pytest.fixture
+def own(place: Place, tmp_path: Path) -> dict[str, str]:
+    """An environment with a database that is not there yet."""
+    return {
+        **place.environment,
+        "REP_AI_DUCKDB": str(tmp_path / "own.duckdb"),
+        "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "DBT_LOG_PATH": str(tmp_path / "logs"),
+        "TERM": "xterm-256color",
+    }
+
+
+def test_a_bar_on_a_terminal(place: Place, own: dict[str, str]) -> None:
+    """It shows files, bytes and records, is gone at the end, and leaves the cursor visible."""
+    shown = on_terminal("ingest", place.dumps, environment=own)
+    assert shown.code == 0
+    assert re.search(r"15/15 files 12/12 MB 57,818 records", CSI.sub("", shown.said))
+    left = screen(shown.said)
+    assert left[0].strip() == "What was landed", left
+    assert re.search(r"^loaded +15$", "\n".join(left), re.MULTILINE)
+    assert "MB 57,818" not in "\n".join(left)
+    assert shown.said.rindex("\x1b[?25h") > shown.said.rindex("\x1b[?25l")
+
+
+def test_the_bar_fits_a_narrow_terminal(place: Place, own: dict[str, str]) -> None:
+    """A line that wrapped could not be wiped away."""
+    shown = on_terminal("ingest", place.dumps, environment=own, columns=40)
+    assert screen(shown.said)[0].strip() == "What was landed"
+
+
+def test_the_bar_ends_before_dbt_speaks(place: Place, own: dict[str, str]) -> None:
+    """What dbt says stands on lines of its own, and so does the error."""
+    strict = "{rep_ai_violation_severity: error}"
+    shown = on_terminal("run", place.dumps, "--vars", strict, environment=own)
+    assert shown.code == 1
+    left = screen(shown.said)
+    assert any(re.match(r"\d\d:\d\d:\d\d .*FAIL", line) for line in left), left
+    assert "rep-ai: dbt build failed" in " ".join(left)
+    assert not any("━" in line or "15/15" in line for line in left)
+
+
+@pytest.mark.parametrize("how", [None, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_on_a_terminal(
+    place: Place, own: dict[str, str], tmp_path: Path, how: signal.Signals | None
+) -> None:
+    """The bar goes, one line says so, nothing is half loaded, and the next run does it all."""
+    own = {**own, "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    shown = on_terminal("ingest", place.dumps, environment=own, interrupt_at="0/15 files", how=how)
+    assert shown.code == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+    left = [line for line in screen(shown.said) if line]
+    assert left == ["rep-ai: interrupted; nothing is half loaded, run it again"], left
+    assert shown.said.rindex("\x1b[?25h") > shown.said.rindex("\x1b[?25l")
+    again = rep_ai("ingest", place.dumps, "--json", environment=own)
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["files"]["loaded"] == 15
+
+
+@pytest.mark.parametrize("how", [None, signal.SIGTERM])
+def test_ctrl_c_while_dbt_runs(
+    place: Place, own: dict[str, str], how: signal.Signals | None
+) -> None:
+    """Dbt does not outlive the command, which would keep the database from the next run."""
+    shown = on_terminal("run", place.dumps, environment=own, interrupt_at="dbt build", how=how)
+    assert shown.code == 1
+    assert "rep-ai: interrupted" in screen(shown.said)[-2]
+    assert "Traceback" not in shown.said
+    with duckdb.connect(own["REP_AI_DUCKDB"]) as connection:
+        assert connection.sql("select count(*) from rep_ai_raw.deliveries").fetchall() == [(15,)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_command_starts(own: dict[str, str], how: signal.Signals) -> None:
+    """One line and one exit code, whichever module is being imported."""
+    for module in ("rep_ai.cli", "click", "yaml", "rich", "pyarrow", "duckdb"):
+        code = (
+            "import os, signal, sys\n"
+            "def hook(event, arguments):\n"
+            f"    if event == 'import' and arguments[0] == {module!r}:\n"
+            f"        os.kill(os.getpid(), {int(how)})\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "from rep_ai.__main__ import main\n"
+            "sys.addaudithook(hook)\n"
+            "main()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "ingest", "no/such/file"],
+            **{"cwd": ROOT, "env": own, "text": True},  # type: ignore[call-overload]
+            capture_output=True,
+            check=False,
+        )
+        line = "rep-ai: interrupted; nothing is half loaded, run it again\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", line), module
+
+
+def test_colours_and_dumb_terminals(place: Place, own: dict[str, str]) -> None:
+    """NO_COLOR takes the colours; a terminal that cannot move the cursor gets lines."""
+    plain = on_terminal("ingest", place.dumps, environment={**own, "NO_COLOR": "1"})
+    assert "15/15 files" in CSI.sub("", plain.said)
+    assert not re.search(r"\x1b\[[0-9;]*[34]\d[;m]", plain.said)
+    dumb = on_terminal("ingest", place.dumps, environment={**own, "TERM": "dumb"})
+    assert dumb.code == 0
+    assert "\x1b" not in dumb.said
+    assert re.match(f"{STAMP}found files: 15; to be read: 0", dumb.said)
+
+
+def test_lines_elsewhere(place: Place, own: dict[str, str], tmp_path: Path) -> None:
+    """A line with the time for each file; what is wrong is on stderr besides, on one line."""
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    (dumps / "a.json").write_bytes(night(0, 3))
+    (dumps / "copy [bold]\n\x1b[31m.json").write_bytes(night(0, 3))
+    (dumps / "broken \r\n.json").write_bytes(b"{")
+    (dumps / "lost.json").symlink_to(tmp_path / "nowhere")
+    done = rep_ai("ingest", dumps, environment={**own, "FORCE_COLOR": "1"})
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if re.match(STAMP, line)]
+    said = [line.removeprefix(lines[0][:21]).replace(f"file://{dumps}/", "") for line in lines]
+    assert re.sub(STAMP, "", said[0]).startswith("found files: 4; to be read: 4, 0.0 MB")
+    assert sorted(re.sub(STAMP, "", line) for line in said[1:]) == [
+        "duplicate copy [bold]\\n\\x1b[31m.json",
+        "failed lost.json",
+        "loaded a.json: 3 records",
+        "rejected broken \\r\\n.json",
+    ]
+    assert sorted(line.split(" ")[0] for line in done.stderr.splitlines()) == ["failed", "rejected"]
+    assert r"broken \r\n.json: " in done.stderr
+    assert "No such file" in done.stderr or "no such file" in done.stderr
+    assert all(line.isprintable() for line in done.stderr.splitlines())
+    quiet = rep_ai("ingest", dumps, "--quiet", environment=own)
+    assert quiet.returncode == 1 and quiet.stdout == ""
+    assert quiet.stderr.splitlines()[0].startswith("failed ")
+    assert quiet.stderr.splitlines()[1].startswith("warning: 1 file was passed over")
+
+
+def test_a_long_file_is_not_silent(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Now and then a line says how far it is; not at each step."""
+    said = {}
+    for patience in (0, 3600):
+        monkeypatch.setattr(progress, "PATIENCE", patience)
+        lines, database = io.StringIO(), DuckDB(tmp_path / f"{patience}.duckdb")
+        with database.lock():
+            done = load.ingest(
+                [str(place.dumps)], database, schema="raw", observer=progress.Lines(lines)
+            )
+        assert len(done.loaded) == 15
+        said[patience] = lines.getvalue()
+    assert len(said[3600].splitlines()) == 1 + 15
+    found = re.findall(r"reading \S+03-02\.json: (\d+)%, ([\d,]+) records", said[0])
+    shares, records = [int(share) for share, _ in found], [count for _, count in found]
+    assert shares == sorted(shares) and 90 <= shares[-1] <= 100
+    assert records[-1] == "4,865"
+
+
+def test_json_of_ingest(place: Place, own: dict[str, str], tmp_path: Path) -> None:
+    """One document whose numbers are those of the tables, also when nothing could be done."""
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for name, content in {
+        "a.json": night(0, 3, users={"u": {"id": "u"}}),
+        "b.json": night(0, 3, users={"u": {"id": "u"}}),
+        "c.json": night(1, 4, more=[{"x": 1}], unique_visitors={"v": 7}),
+        "d.json": b"{",
+    }.items():
+        (dumps / name).write_bytes(content)
+    done = rep_ai("ingest", dumps, "--json", environment=own)
+    document = json.loads(done.stdout)
+    assert done.returncode == document["exit_code"] == 3
+    assert (document["command"], document["error"]) == ("ingest", None)
+    assert document["files"] == {
+        **{"seen": 4, "loaded": 2, "known": 0, "duplicates": 1},
+        **{"still_rejected": 0, "rejected": 1, "failed": 0},
+    }
+    database = Path(own["REP_AI_DUCKDB"])
+    raw = f"{database.stem}.rep_ai_raw"
+    assert document["rejected"] == [
+        {"url": url, "reason": reason}
+        for url, reason in query(
+            database, f"select file_url, reason from {raw}.deliveries where status = 'rejected'"
+        )
+    ]
+    assert document["records"] == {
+        table: query(database, f"select count(*) from {raw}.{table}")[0][0]
+        for table in RECORD_TABLES
+    }
+    assert document["records"]["rejected_records"] == 1
+    assert document["bytes"] == sum((dumps / name).stat().st_size for name in ("a.json", "c.json"))
+    assert document["megabytes_per_second"] > 0
+    again = json.loads(rep_ai("ingest", dumps, "--json", "--quiet", environment=own).stdout)
+    assert again["files"] == {
+        **{"seen": 4, "loaded": 0, "known": 3, "duplicates": 0},
+        **{"still_rejected": 1, "rejected": 0, "failed": 0},
+    }
+    assert again["exit_code"] == 0 and len(again["warnings"]) == 1
+    with DuckDB(database).lock():
+        locked = rep_ai("ingest", dumps, "--json", environment=own)
+    failed = json.loads(locked.stdout)
+    assert locked.returncode == failed["exit_code"] == 1
+    assert f"process {os.getpid()} on " in failed["error"]
+    assert failed.keys() == document.keys() == again.keys()
+
+
+def test_json_of_run(place: Place) -> None:
+    """What dbt ran, and the rows of each mart; a failed build says so."""
+    done = rep_ai("run", place.dumps, "--json", "--quiet", environment=place.environment)
+    document = json.loads(done.stdout)
+    assert done.returncode == document["exit_code"] == 0, done.stderr
+    assert document["dbt"]["models"] == len(list((ROOT / "models").glob("*/*.sql")))
+    assert document["dbt"]["seeds"] == 2 and document["dbt"]["tests"] > 50
+    assert (document["dbt"]["warnings"], document["dbt"]["failures"]) == (1, 0)
+    assert len(document["marts"]) == 12
+    assert document["marts"] == {
+        mart: query(place.database, f"select count(*) from rep_ai.rep_ai.{mart}")[0][0]
+        for mart in document["marts"]
+    }
+    assert [f"warning: {line}" for line in document["warnings"]] == done.stderr.splitlines()
+    assert "2 types are not known yet" in document["warnings"][0]
+    strict = "{rep_ai_violation_severity: error}"
+    done = rep_ai(*("run", place.dumps, "--json", "--vars", strict), environment=place.environment)
+    failed = json.loads(done.stdout)
+    assert done.returncode == failed["exit_code"] == 1
+    assert failed["dbt"]["failures"] == 1
+    assert "dbt build failed" in failed["error"]
+    assert failed.keys() == document.keys()
+
+
+AUDIT = """
+import os, sys, tempfile
+log = os.open(os.environ["AUDIT"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def hook(event, arguments):
+    path, flags = arguments[0] if arguments else None, 0
+    if event == "open" and isinstance(path, (str, bytes)):
+        flags = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if flags or event == "os.mkdir":
+        os.write(log, os.fsencode(os.path.abspath(path)) + b"\\n")
+sys.addaudithook(hook)
+from rep_ai.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("home", ["empty", "absent", "full"])
+def test_nothing_is_left_where_nobody_asked(place: Place, tmp_path: Path, home: str) -> None:
+    """No telemetry's id, no .dlt, no logs: the database, its lock and temporary files only."""
+    folders = {name: tmp_path / name for name in ("cwd", "home", "data", "temporary")}
+    for folder in folders.values():
+        folder.mkdir()
+    if home == "absent":
+        folders["home"].rmdir()
+    if home == "full":
+        # with both of these dlt warns
+        (folders["home"] / ".dlt").mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folders["home"]),
+        "XDG_DATA_HOME": str(folders["home"] / "xdg"),
+        "TMPDIR": str(folders["temporary"]),
+        "REP_AI_DUCKDB": str(folders["data"] / "a.duckdb"),
+        "AUDIT": str(tmp_path / "audit"),
+        # what the interpreter would write itself
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", AUDIT, "ingest", "--quiet", str(place.dumps)],
+        cwd=folders["cwd"],
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    written = (tmp_path / "audit").read_text().splitlines()
+    mine = (str(folders["temporary"]), str(folders["data"]), "/dev/", "/proc/")
+    assert [path for path in written if not path.startswith(mine)] == []
+    assert any(path.endswith("a.duckdb.lock") for path in written)
+    assert list(folders["temporary"].iterdir()) == list(folders["cwd"].iterdir()) == []
+    left = {path.name for path in folders["home"].iterdir()} if home != "absent" else set()
+    assert left == ({".dlt"} if home == "full" else set())
+    looked = rep_ai("status", environment=environment, cwd=folders["cwd"])
+    assert looked.returncode == 0
+    assert sorted(path.name for path in folders["data"].iterdir()) == ["a.duckdb", "a.duckdb.lock"]
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five weeks with 100 actions a working day and 10 a day of the weekend, and their troubles."""
+    dumps = tmp_path_factory.mktemp("nights")
+    for number in range(35):
+        actions = 10 if number % 7 >= 5 else 100
+        if number == 31:
+            actions = 9
+        # two gaps, of one night and of two
+        if number not in (10, 20, 21):
+            (dumps / f"{number:02}.json").write_bytes(night(number, actions))
+    (dumps / "33 again.json").write_bytes(night(33, 12, version="1.0.1"))
+    shifted = json.loads(night(34, 100))
+    shifted["start_time"] += 43_200_000
+    shifted["end_time"] += 43_200_000
+    (dumps / "34 shifted.json").write_text(json.dumps(shifted))
+    (dumps / "broken\n.json").write_bytes(b"[]")
+    return dumps
+
+
+@pytest.mark.parametrize("target", ["dev", "postgres"])
+def test_the_health_of_the_nights(  # noqa: PLR0917
+    nights: Path,
+    own: dict[str, str],
+    tmp_path: Path,
+    target: str,
+    postgres: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing loaded, raw alone, marts: the same on both engines."""
+    if target == "postgres":
+        for name, value in postgres.items():
+            monkeypatch.setenv(name, value)
+        with closing(of_target("postgres").connect()) as connection:
+            connection.cursor().execute("create database nights")
+    own = {**own, **postgres, "PGDATABASE": "nights", "REP_AI_TARGET": target}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+
+    def look(*options: str) -> tuple[int, dict[str, Any]]:
+        done = rep_ai("status", "--json", *options, environment=own)
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode, done.stderr) == (document["exit_code"], "")
+        return done.returncode, document
+
+    code, empty = look("--check")
+    assert (code, empty["deliveries"], empty["marts_built"]) == (1, 0, False)
+    assert empty["problems"] == ["nothing is loaded yet: rep-ai run SOURCE"]
+    assert look()[0] == 0
+    assert not (tmp_path / "own.duckdb").exists()
+
+    assert rep_ai("ingest", nights, "--quiet", environment=own).returncode == 3
+    code, raw = look("--check")
+    assert code == 1
+    assert raw["files"] == {"loaded": 34, "duplicate": 0, "rejected": 1}
+    assert raw["deliveries"] == raw["deliveries_not_in_marts"] == 34
+    assert (raw["marts_built"], raw["last_nights"]) == (False, [])
+    assert [row["url"].rpartition("/")[2] for row in raw["rejected"]] == ["broken\n.json"]
+    assert "the marts are not built yet" in raw["problems"][0]
+    assert "1 rejected file waits" in raw["problems"]
+
+    done = rep_ai("run", nights, "--quiet", environment=own)
+    assert done.returncode == 0, done.stderr
+    code, found = look("--check")
+    assert found.keys() == raw.keys() == empty.keys()
+    assert found["nights"] == {"delivered": 31, "overlapping": 2, "redelivered": 1, "missing": 3}
+    assert [(gap["from"], gap["until"], gap["nights"]) for gap in found["missing"]] == [
+        ("2025-03-13T06:00:00Z", "2025-03-14T06:00:00Z", 1),
+        ("2025-03-23T06:00:00Z", "2025-03-25T06:00:00Z", 2),
+    ]
+    assert [row["from"] for row in found["overlapping"]] == [
+        *("2025-04-06T06:00:00Z", "2025-04-06T18:00:00Z")
+    ]
+    assert [(row["deliveries"], row["version"]) for row in found["redelivered"]] == [(2, "1.0.1")]
+    assert found["newest_window_end_at"] == "2025-04-07T18:00:00Z"
+    by_start = {row["from"]: row["records"]["actions"] for row in found["last_nights"]}
+    assert len(found["last_nights"]) == status.LAST_NIGHTS
+    small = {"count": 9, "usual": 100, "change": -0.91}
+    assert by_start["2025-04-03T06:00:00Z"] == small
+    # a quiet day of the weekend is as usual
+    assert by_start["2025-03-30T06:00:00Z"] == {"count": 10, "usual": 10, "change": 0}
+    lines = [line for line in found["warnings"] if "actions" in line]
+    assert len(lines) == 1 and "the night from 2025-04-03 06:00 UTC has 9 actions" in lines[0]
+    assert {row["rule"] for row in found["violations"]} >= {"unknown_session"}
+    assert code == 1
+    assert found["problems"] == [
+        "3 nights are missing: the last in 2 gaps from 2025-03-23 06:00 to 2025-03-25 06:00 UTC",
+        "1 rejected file waits",
+    ]
+    age = datetime.now(UTC).replace(tzinfo=None) - datetime(2025, 4, 7, 18)
+    hours = int(age / timedelta(hours=1))
+    assert "the newest window ended" in look(f"--max-age={hours - 1}h")[1]["problems"][-1]
+    assert look(f"--max-age={hours + 2}h")[1]["problems"] == found["problems"]
+    assert look("--within=1h")[1]["problems"] == ["1 rejected file waits"]
+
+    text = rep_ai("status", environment=own).stdout
+    assert re.search(r"^2025-03-23 06:00:00  2025-03-25 06:00:00 +2$", text, re.MULTILINE)
+    assert re.search(r"^2025-04-03 06:00:00  delivered .* 9 +-91%", text, re.MULTILINE)
+    assert r"broken\n.json: " in text
+    for line in (*found["problems"], *found["warnings"]):
+        assert line in text
+
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/late.json").write_bytes(night(10, 100))
+    assert rep_ai("ingest", tmp_path / "more", "--quiet", environment=own).returncode == 0
+    behind = look("--check")[1]
+    assert behind["deliveries_not_in_marts"] == 1
+    assert behind["problems"][0].startswith("1 loaded dump is not in the marts")
+
+
+def test_status_and_a_run_do_not_meet(place: Place) -> None:
+    """A look waits for no lock; where the run has the file open, the run is named."""
+    before = sorted(path.name for path in place.database.parent.iterdir())
+    database = DuckDB(place.database)
+    with database.lock():
+        assert rep_ai("status", environment=place.environment).returncode == 0
+        with closing(database.connect()):
+            met = rep_ai("status", "--json", environment=place.environment)
+    assert met.returncode == 1
+    assert f"process {os.getpid()} on " in json.loads(met.stdout)["error"]
+    assert met.stderr == f"rep-ai: {json.loads(met.stdout)['error']}\n"
+    assert sorted(path.name for path in place.database.parent.iterdir()) == before
+
+
+READER = """
+import duckdb, sys, time
+while True:
+    try:
+        with duckdb.connect(sys.argv[1], read_only=True):
+            time.sleep(0.3)
+    except duckdb.Error:
+        pass
+    time.sleep(0.2)
+"""
+
+
+def test_readers_do_not_kill_a_run(own: dict[str, str], place: Place) -> None:
+    """A file that is looked at again and again, by status and by a tool that holds it a while."""
+    code = "from rep_ai import cli, load; load.PACKAGE_BYTES = 300_000; cli.main()"
+    known = query(place.database, "select count(*) from rep_ai_raw.unique_visitors")
+    reader = subprocess.Popen([sys.executable, "-c", READER, own["REP_AI_DUCKDB"]])
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, "ingest", "--json", str(place.dumps)],
+        **{"env": own, "cwd": ROOT, "text": True},  # type: ignore[call-overload]
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    looks = 0
+    while run.poll() is None:
+        look = rep_ai("status", "--json", environment=own)
+        assert look.returncode == 0, look.stderr
+        looks += 1
+    reader.kill()
+    reader.wait()
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert json.loads(out)["files"]["loaded"] == 15
+    assert looks > 3
+    assert (
+        query(Path(own["REP_AI_DUCKDB"]), "select count(*) from rep_ai_raw.unique_visitors")
+        == known
+    )
+
+
+@contextmanager
+def held(database: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another program that has the file open until its stdin is closed."""
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; sys.stdin.read()", str(database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin and reader.stdout and reader.stdout.readline() == "\n"
+        try:
+            yield reader
+        finally:
+            reader.stdin.close()
+
+
+def test_dbt_waits_for_a_reader(place: Place) -> None:
+    """A tool that has the file open when dbt opens it does not fail the build."""
+    dbt = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--debug", "seed"]
+    with (
+        held(place.database) as reader,
+        subprocess.Popen(
+            [*dbt, "--profiles-dir", str(ROOT)],
+            **{"cwd": ROOT, "env": place.environment, "text": True},  # type: ignore[call-overload]
+            stdout=subprocess.PIPE,
+        ) as build,
+    ):
+        said = ""
+        while "Opening a new connection" not in said and (line := build.stdout.readline()):
+            said += line
+        assert reader.poll() is None
+        reader.communicate()
+        said += build.stdout.read()
+    assert build.returncode == 0, said
+
+
+def test_a_file_that_stays_open_elsewhere(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line names the process that has it open."""
+    monkeypatch.setattr("rep_ai.destinations.WRITER_PATIENCE", 0.2)
+    database = DuckDB(tmp_path / "a.duckdb")
+    database.connect().close()
+    with held(database.path) as reader, database.lock(), pytest.raises(BusyError) as failed:
+        load.ingest([str(place.dumps)], database, schema="raw")
+    assert str(failed.value) == (
+        f"{database.path} is open in another program (process {reader.pid}): "
+        "close it, then run again"
+    )
+
+
+def fails(done: "subprocess.CompletedProcess[str]", *said: str) -> None:
+    """It ended with exit code 1 and one line that says so."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rep-ai: ") and "Error:" not in line.partition(": ")[0]
+    assert "REP_AI_TRACEBACK" not in line
+    for words in said:
+        assert words in line
+
+
+def test_failures_in_words(place: Place, own: dict[str, str], tmp_path: Path) -> None:
+    """One line each that says what is wrong, where, and what to do."""
+    dumps = place.dumps
+
+    def bad(value: str) -> tuple[str, ...]:
+        return ("--vars", f"{{rep_ai_source_schema: {value}}}")
+
+    for value in ("a b", "7", "null", "A"):
+        fails(rep_ai("ingest", dumps, *bad(value), environment=own), "lower-case letters")
+        fails(rep_ai("status", *bad(value), environment=own), "rep_ai_source_schema")
+    down = {**own, "REP_AI_TARGET": "postgres", "PGHOST": "127.0.0.1", "PGPORT": "1"}
+    for command in (("ingest", dumps), ("status",), ("types",)):
+        fails(rep_ai(*command, environment=down), "127.0.0.1:1", "refused")
+    (tmp_path / "not a database.duckdb").write_text("some text")
+    wrong = {**own, "REP_AI_DUCKDB": str(tmp_path / "not a database.duckdb")}
+    for command in (("ingest", dumps), ("status",), ("types",)):
+        fails(rep_ai(*command, environment=wrong), "not a database.duckdb", "not a valid DuckDB")
+    (tmp_path / "file").touch()
+    nowhere = {**own, "DBT_TARGET_PATH": str(tmp_path / "file")}
+    fails(rep_ai("run", dumps, environment=nowhere), "DBT_TARGET_PATH")
+    project = tmp_path / "project"
+    project.mkdir()
+    for text in ("vars: {", "vars: [1]", "name: other", ""):
+        (project / "dbt_project.yml").write_text(text)
+        fails(rep_ai("run", dumps, environment=own, cwd=project), f"{project}/dbt_project.yml")
+
+
+def test_a_full_disk(place: Place, own: dict[str, str]) -> None:
+    """One line, nothing half loaded, and the next run does it all."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+
+    done = rep_ai("ingest", place.dumps, "--quiet", environment=own, preexec_fn=limit)
+    fails(done, os.strerror(27))
+    found = json.loads(rep_ai("status", "--json", environment=own).stdout)
+    assert found["deliveries"] == 0
+    again = json.loads(rep_ai("ingest", place.dumps, "--json", environment=own).stdout)
+    assert again["files"]["loaded"] == 15
+
+
+def test_advice_for_a_full_disk() -> None:
+    """Where and how to make room."""
+    with pytest.raises(cli._FailedError, match="make room where the database is"), cli._in_words():
+        raise OSError(28, os.strerror(28), "somewhere")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_full_output(place: Place, own: dict[str, str], buffered: str) -> None:
+    """It is not the database's disk that is full."""
+    own = {**own, "PYTHONUNBUFFERED": buffered}
+    for command in (
+        *(("ingest", place.dumps), ("ingest", "--json", place.dumps)),
+        *(("status",), ("status", "--json"), ("types",)),
+    ):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*COMMAND, *map(str, command)],
+                **{"cwd": ROOT, "env": own, "text": True},  # type: ignore[call-overload]
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        line = f"rep-ai: the output cannot be written: {os.strerror(28)}\n"
+        assert (done.returncode, done.stderr.splitlines(True)[-1]) == (1, line), command
+
+
+def test_the_reader_of_a_pipe_may_leave(place: Place) -> None:
+    """No word of it."""
+    with subprocess.Popen(
+        [*COMMAND, "status", "--json"],
+        env=place.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +15,15 @@ import duckdb
 import pytest
 import zstandard
 
+from loads import NIGHT, Place, dump, torn, write
 from rep_ai import document, load, sources
 from rep_ai.destinations import DestinationError, DuckDB
 from rep_ai.load import LoadError, Report
-from rep_ai.sample import write_sample
-from rep_ai.sources import SourceError
+from rep_ai.progress import Observer
+from rep_ai.sources import SourceError, SourceFile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
-# REP_AI_KILLS=100 looks longer
-KILLS = int(os.environ.get("REP_AI_KILLS", "4"))
-NIGHT = 1_741_500_000_000
-DAY = 86_400_000
-
-
-def dump(night: int = 0, **members: Any) -> bytes:
-    """A small dump."""
-    times = {"start_time": NIGHT + night * DAY, "end_time": NIGHT + (night + 1) * DAY}
-    users = {f"{night}-{i}": {"id": f"{night}-{i}", "title": "x"} for i in range(3)}
-    return json.dumps({"version": "1.0.0", **times, "users": users, **members}).encode()
-
-
-def write(path: Path, content: bytes, modified_at: int = 1_741_600_000) -> Path:
-    """A file of that age."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, (modified_at, modified_at))
-    return path
 
 
 @pytest.fixture
@@ -126,23 +104,7 @@ def columns(database: Path, schema: str = "raw") -> dict[str, dict[str, str]]:
 
 def check_whole(database: Path, schema: str) -> None:
     """What completed loads show is whole: as many rows as each delivery says, no others."""
-    done = f"_dlt_load_id in (select load_id from {schema}._dlt_loads where status = 0)"
-    for table in document.RECORD_TABLES:
-        sql = f"""
-            select coalesce(told._delivery_id, held._delivery_id), told.n, held.n
-            from (
-                select _delivery_id, {table}_count as n from {schema}.deliveries
-                where {done} and status = 'loaded' and {table}_count > 0
-            ) as told
-            full join (
-                select _delivery_id, count(*) as n, count(distinct _position) as p
-                from {schema}.{table} where {done} group by all
-            ) as held using (_delivery_id)
-            where told.n is distinct from held.n
-        """
-        assert query(database, sql) == []
-    loaded = f"from {schema}.deliveries where {done} and status = 'loaded'"
-    assert query(database, f"select _delivery_id {loaded} group by all having count(*) > 1") == []
+    assert query(database, torn(schema)) == []
 
 
 # ------------------------------------------------------------------------------------- exactly once
@@ -182,13 +144,50 @@ def test_exactly_once(dumps: Path, database: Path) -> None:
     check_whole(database, "raw")
 
 
+def test_the_current_delivery(tmp_path: Path) -> None:
+    """Of one window and version the file written last holds, whenever it comes, a copy too."""
+    place = Place(tmp_path, {})
+    dumps = tmp_path / "dumps"
+
+    def title() -> str:
+        assert place.run("ingest", dumps).returncode == 0
+        rows = place.query("select distinct title from rep_ai_staging.stg_rep_ai__users")
+        ((found,),) = rows
+        return str(found)
+
+    def content(title: str) -> bytes:
+        return dump(0, users={"1": {"id": "1", "title": title}})
+
+    write(dumps / "b.json", content("second"), modified_at=1_741_600_002)
+    assert place.run("ingest", dumps).returncode == 0
+    # views: one run of dbt will do
+    place.dbt("run", "--select", "stg_rep_ai__deliveries", "stg_rep_ai__users")
+    assert title() == "second"
+    # late, with an older time
+    write(dumps / "c.json", content("first"), modified_at=1_741_600_001)
+    assert title() == "second"
+    # a packed copy of it that was written later: nothing is loaded, but the time counts
+    write(dumps / "d.json.gz", gzip.compress(content("first")), modified_at=1_741_600_003)
+    assert title() == "first"
+    # so does a touch
+    os.utime(dumps / "b.json", (1_741_600_004, 1_741_600_004))
+    assert title() == "second"
+    loaded = place.query("select count(*) from rep_ai_raw.deliveries where status = 'loaded'")
+    assert loaded == [(2,)] and place.query("select count(*) from rep_ai_raw.users") == [(2,)]
+
+
 def test_several_packages(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one package loads is known to the next; a package may hold many files."""
     monkeypatch.setattr(load, "PACKAGE_BYTES", 2 * len(dump(0)))
     seen: list[tuple[str, str]] = []
     for number, night in enumerate([0, 1, 0, 2, 0, 3, 3]):
         write(dumps / f"{number}.json", dump(night))
-    report = ingest(dumps, database, on_file=lambda url, status: seen.append((url[-6:], status)))
+
+    class Watch(Observer):
+        def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
+            seen.append((file.url[-6:], status))
+
+    report = ingest(dumps, database, observer=Watch())
     assert outcome(report) == {"loaded": 4, "duplicate": 3}
     assert [status for _, status in seen] == [
         *("loaded", "loaded", "duplicate", "loaded", "duplicate", "loaded", "duplicate")
@@ -280,7 +279,7 @@ def test_rejected_halfway(dumps: Path, database: Path, monkeypatch: pytest.Monke
     write(dumps / "c.json", dump(2))
     report = ingest(dumps, database)
     assert outcome(report) == {"loaded": 2, "rejected": 1}
-    assert "larger than 2 GB" in report.rejected[0][1]
+    assert "larger than 256 MB" in report.rejected[0][1]
     assert {user[0] for user in users(database)} == {"0", "2"}
     assert query(database, "select * from raw.unique_visitors") == []
     check_whole(database, "raw")
@@ -545,105 +544,14 @@ def test_settings_of_dlt_do_not_matter(tmp_path: Path, dumps: Path, text: str) -
         "HOME": str(folder),
     }
     database, plain = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
-    run = command("ingest", dumps, database=database, cwd=folder, env=variables)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert len(run.stdout.splitlines()) == 1
+    run = command("ingest", dumps, "--quiet", database=database, cwd=folder, env=variables)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     assert outcome(ingest(dumps, plain)) == {"loaded": 1}
     assert columns(database, "rep_ai_raw") == columns(plain)
     assert contents(database, "rep_ai_raw") == contents(plain)
     assert sorted(path.name for path in folder.rglob("*.*")) == [
         *(".dlt", "config.toml", "secrets.toml")
     ]
-
-
-# ----------------------------------------------------------------------------- killed at any moment
-
-
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some nights that take a while to load."""
-    folder = tmp_path_factory.mktemp("nights")
-    write_sample(folder, days=3, sessions_per_day=3000)
-    write(folder / "bad.json", b"{}")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(nights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """The nights loaded in peace, and the seconds that took."""
-    database = tmp_path_factory.mktemp("undisturbed") / "a.duckdb"
-    started = time.monotonic()
-    assert command("ingest", nights, database=database).returncode == 3
-    return database, time.monotonic() - started
-
-
-def started(nights: Path, database: Path) -> subprocess.Popen[str]:
-    """A run under way, in a process group of its own."""
-    return subprocess.Popen(
-        [REP_AI, "ingest", str(nights)],
-        env=environment(database),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
-def check_recovery(nights: Path, database: Path, undisturbed: Path) -> None:
-    """The next run makes everything as if nothing had happened."""
-    run = command("ingest", nights, database=database)
-    assert run.returncode in (0, 3), run.stderr
-    assert contents(database, "rep_ai_raw") == contents(undisturbed, "rep_ai_raw")
-    assert columns(database, "rep_ai_raw") == columns(undisturbed, "rep_ai_raw")
-    check_whole(database, "rep_ai_raw")
-
-
-def test_kills(nights: Path, undisturbed: tuple[Path, float], database: Path) -> None:
-    """SIGKILL at any moments, then one run: nothing lost, nothing twice, nothing half."""
-    whole, seconds = undisturbed
-    for _ in range(KILLS):
-        run = started(nights, database)
-        # it begins with imports
-        time.sleep(random.uniform(seconds / 3, seconds))
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        if database.exists():
-            # a reader replays what the killed process had written
-            duckdb.connect(str(database)).close()
-            if "_dlt_loads" in columns(database, "rep_ai_raw"):
-                check_whole(database, "rep_ai_raw")
-        if random.random() < 0.2:
-            check_recovery(nights, database, whole)
-            database.unlink()
-    check_recovery(nights, database, whole)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_interrupt(
-    nights: Path, undisturbed: tuple[Path, float], database: Path, share: float
-) -> None:
-    """Ctrl-C ends a run at once, in one line, and the next run is whole."""
-    whole, seconds = undisturbed
-    lock = database.with_name(database.name + ".lock")
-    run = started(nights, database)
-    wait_for(lambda: lock.exists() and bool(lock.read_text()))
-    time.sleep(share * seconds)
-    asked = time.monotonic()
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-    if run.returncode != 3:  # it may have been through
-        assert run.returncode == 1, said
-        assert said.strip() == "rep-ai: interrupted; nothing is half loaded, run it again"
-        assert time.monotonic() - asked < 5
-    check_recovery(nights, database, whole)
 
 
 # ----------------------------------------------------------------------------- the vendor's example

@@ -5,14 +5,24 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
+import re
+import resource
+import shutil
+import signal
 import stat
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import fsspec
 import pytest
 import zstandard
@@ -223,9 +233,14 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
         decompressed(file),
     ):
         path.write_bytes(TEXT[:-1])
+    # what is read now is not the state that the ledger would know
+    with pytest.raises(SourceError, match="changed since it was listed"), decompressed(file):
+        pass
+    (file,) = find([str(path)])
     with decompressed(file) as document:
         write(tmp_path / "b.json", b"new").replace(path)
         assert document.read_bytes() == b"new"  # by its name; what is mapped by then stays
+    (file,) = find([str(path)])
     with pytest.raises(ZeroDivisionError), decompressed(file):
         path.write_bytes(b"")
         _ = 1 / 0
@@ -287,7 +302,7 @@ def test_damage(tmp_path: Path) -> None:
         try:
             content(file)
         except BrokenError as error:
-            assert str(error).startswith("cannot be decompressed: ")
+            assert str(error).startswith("cannot be decompressed, ")
             assert str(error).endswith("; ask for the night again") and str(error).isprintable()
             assert error.digest == hashlib.sha256(packed).hexdigest()
         else:
@@ -349,16 +364,149 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not list(scratch.iterdir())
 
 
-def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One clear line, not a broken file."""
+REP_AI = str(Path(sys.executable).with_name("rep-ai"))
 
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sources, "_write", full)
-    (file,) = find([str(write(tmp_path / "a.json", gzip.compress(TEXT)))])
-    with pytest.raises(SourceError, match="No space left on device"):
-        content(file)
+def dump(night: int, **members: Any) -> bytes:
+    """A small dump."""
+    start, end = (1_741_500_000_000 + 86_400_000 * day for day in (night, night + 1))
+    times = {"version": "1.0.0", "start_time": start, "end_time": end}
+    return json.dumps({**times, "users": {f"{night}": {"id": f"{night}"}}, **members}).encode()
+
+
+def ingest(folder: Path, database: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start the command."""
+    return subprocess.Popen(
+        [REP_AI, "ingest", str(folder)],
+        env={**os.environ, "REP_AI_DUCKDB": str(database), "REP_AI_TARGET": "dev", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def users(database: Path) -> list[str]:
+    """Who was landed."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        found = connection.sql("select id from rep_ai_raw.users order by id").fetchall()
+    return [row[0] for row in found]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of 4 MB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "rep_ai_test", str(folder)]
+    done = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a small disk takes the right to mount one: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("mount"), reason="mounts a small disk, as Linux does")
+def test_disk_full(tmp_path: Path) -> None:
+    """One clear line, the files that fit are loaded, and the next run loads the other."""
+    dumps, small, database = (tmp_path / name for name in ("dumps", "small", "raw.duckdb"))
+    small.mkdir()
+    write(dumps / "1.json.gz", gzip.compress(dump(1)))
+    large = write(dumps / "2.json.zst", zstd(dump(2, note="x" * (8 << 20))))
+    write(dumps / "3.json", dump(3))
+    with small_disk(small):
+        with ingest(dumps, database, TMPDIR=str(small)) as process:
+            _, said = process.communicate()
+        assert process.returncode == 1
+        place = rf"{re.escape(str(small))}/rep_ai_run_\w+"
+        assert re.fullmatch(
+            rf"failed file://{re.escape(str(large))}: No space left on device in {place} "
+            r"\(TMPDIR names another folder\)\n",
+            said,
+        )
+        assert not list(small.glob("rep_ai_*"))
+    assert users(database) == ["1", "3"]
+    with ingest(dumps, database) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert users(database) == ["1", "2", "3"]
+
+
+def test_a_file_that_is_too_large_to_write(tmp_path: Path) -> None:
+    """A limit on file sizes is told like a full disk."""
+    (file,) = find([str(write(tmp_path / "a.json", gzip.compress(bytes(4 << 20))))])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(SourceError, match=r"File too large in .* \(TMPDIR names another"):
+            content(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what Linux has mapped")
+def test_a_file_truncated_while_it_is_read(tmp_path: Path) -> None:
+    """One clear line instead of a crash, nothing half visible, and the next run recovers."""
+    dumps, database = tmp_path / "dumps", tmp_path / "raw.duckdb"
+    path = write(dumps / "1.json", dump(1, actions=[{"id": str(i)} for i in range(2_000_000)]))
+    with ingest(dumps, database) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while str(path) not in maps.read_text():
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGSTOP)
+        os.truncate(path, 10)
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == f"rep-ai: file://{path}: it was truncated while it was read; run again\n"
+    write(path, dump(2))
+    with ingest(dumps, database) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert users(database) == ["2"]
+
+
+def test_the_handler_of_a_truncation_goes(tmp_path: Path) -> None:
+    """Whoever handled the signal before does so afterwards."""
+    code = """
+import faulthandler, mmap, os, sys
+from rep_ai import sources
+faulthandler.enable()
+(file,) = sources.find(sys.argv[1:])
+with sources.decompressed(file) as path, path.open("rb") as opened:
+    mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+os.truncate(path, 0)
+mapped[0]
+"""
+    path = write(tmp_path / "a.json")
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGBUS
+    assert "Bus error" in done.stderr and "truncated" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_permission_denied(tmp_path: Path) -> None:
+    """On a file: one line, and the others load. On a folder: nothing passes for an empty one."""
+    forbidden = write(tmp_path / "dumps" / "1.json", dump(1))
+    write(tmp_path / "dumps" / "2.json", dump(2))
+    database = tmp_path / "raw.duckdb"
+    forbidden.chmod(0)
+    with ingest(tmp_path / "dumps", database) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (1, f"failed file://{forbidden}: Permission denied\n")
+    forbidden.parent.chmod(0)
+    try:
+        with ingest(tmp_path / "dumps", database) as process:
+            _, said = process.communicate()
+    finally:
+        forbidden.parent.chmod(0o700)
+    assert (process.returncode, said.endswith("Permission denied\n")) == (1, True)
+    forbidden.chmod(0o600)
+    with ingest(tmp_path / "dumps", database) as process:
+        process.communicate()
+    assert process.returncode == 0
+    assert users(database) == ["1", "2"]
 
 
 # ------------------------------------------------------------------------------------- other stores
@@ -413,6 +561,49 @@ def test_a_store_that_fails(memory: MemoryFileSystem, monkeypatch: pytest.Monkey
     assert "cannot reach" in failure("memory://b")
     monkeypatch.setattr(MemoryFileSystem, "info", fails)
     assert "cannot reach" in failure("memory://b/*.json")
+
+
+def test_a_store_that_does_not_answer(
+    memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up in time, at first contact and when file after file fails."""
+    for number in range(3):
+        memory.pipe_file(f"/b/{number}.json", TEXT)
+    found = find(["memory://b"])
+    tried = []
+
+    def fails(_: Any, path: str, *__: Any, **___: Any) -> None:
+        tried.append(path)
+        time.sleep(0.2)
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "_PATIENCE_SECONDS", 0.1)
+        patch.setattr(MemoryFileSystem, "get_file", fails)
+        for file, said in zip(found, ("gone", "not tried", "not tried"), strict=True):
+            with pytest.raises(SourceError, match=said):
+                content(file)
+    assert tried == ["/b/0.json"]
+    assert [content(file) for file in found] == [TEXT] * 3
+
+    monkeypatch.setattr(sources, "_CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(MemoryFileSystem, "info", lambda *_, **__: time.sleep(1))
+    assert "no answer within 0.1 seconds" in failure("memory://b")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://bob:p@ss/w#rd@127.0.0.1:1/x.json?sig=secret",
+        "https://bob:hun/ter2@127.0.0.1:1/x.json",
+        "s3://AKIA:hunter2@bucket/x.json",
+        "simplecache::s3://AKIA:hunter2@bucket/x.json",
+    ],
+)
+def test_secrets_where_none_belong(source: str) -> None:
+    """A URL that a driver would take apart in another place is refused without a word of it."""
+    said = failure(source)
+    assert not any(part in said for part in ("p@ss", "ter2", "rd@", "AKIA", "127", "bucket/"))
 
 
 def test_an_unknown_store() -> None:
