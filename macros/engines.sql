@@ -39,7 +39,11 @@
 {%- endmacro %}
 
 {% macro default__rep_ai_local_date(timestamp, timezone) -%}
-    cast(({{ timestamp }} at time zone 'UTC') at time zone '{{ timezone }}' as date)
+    {%- if timezone == 'UTC' -%}
+        cast({{ timestamp }} as date)
+    {%- else -%}
+        cast(({{ timestamp }} at time zone 'UTC') at time zone '{{ timezone }}' as date)
+    {%- endif -%}
 {%- endmacro %}
 
 

@@ -95,9 +95,9 @@
 {%- endmacro %}
 
 
-{# What decides the rows of a mart beside its inputs, as one text. #}
+{# What decides the rows of a mart, and the days that change, beside its inputs, as one text. #}
 {% macro rep_ai_settings() -%}
-    {%- if 'marts' not in model.fqn -%}
+    {%- if 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
         {{ return('') }}
     {%- endif -%}
     {%- set settings = [var('rep_ai_timezone'), rep_ai_include_unknown_types()] -%}
@@ -151,10 +151,73 @@
 
 
 {#
+    The start of a versioned model of merged records: those whose id has a record in a delivery that
+    has come or gone, and the open ones that are judged otherwise. Their other records lie in the
+    windows between the first and the last one of the row that holds; no other delivery is read.
+-#}
+{% macro rep_ai_affected_records(staging, collection, id, last_build, may_be_open) -%}
+{%- if last_build -%}
+affected as (
+
+    {{ rep_ai_delivered_ids(collection, id, last_build) }}
+    {%- if may_be_open %}
+
+    union distinct
+
+    {{ rep_ai_open_ids(id, last_build) }}
+    {%- endif %}
+
+),
+
+spans as (
+
+    select distinct
+        first_window_start_at,
+        last_window_start_at
+    from {{ this }}
+    where replaced_in is null and {{ id }} in (select affected.{{ id }} from affected)
+
+),
+
+searched as (
+
+    {{ rep_ai_changed_deliveries(last_build) }}
+
+    union distinct
+
+    select deliveries.delivery_id
+    from (select * from {{ ref('int_rep_ai__deliveries') }}) as deliveries
+    inner join spans
+        on
+            deliveries.window_start_at >= spans.first_window_start_at
+            and deliveries.window_start_at <= spans.last_window_start_at
+    where deliveries.replaced_in is null
+
+),
+
+{% endif -%}
+records as (
+
+    select *
+    from {{ ref(staging) }}
+    where
+        {{ id }} is not null
+        {%- if last_build %}
+        and delivery_id in (select searched.delivery_id from searched)
+        and {{ id }} in (select affected.{{ id }} from affected)
+        {%- endif %}
+
+),
+{%- endmacro %}
+
+
+{#
     The end of a versioned model: what `computed` has and the table has not comes, what only the
     table has goes. Later builds compute the rows of `affected` keys only.
 -#}
-{% macro rep_ai_versions(last_build, keys, columns, affected='affected', held_where=none) -%}
+{% macro rep_ai_versions(
+    last_build, keys, columns, affected='affected', held_where=none, cluster_by=none
+) -%}
 {%- if not last_build -%}
 final as (
 
@@ -166,6 +229,7 @@ final as (
         cast(null as {{ dbt.type_bigint() }}) as replaced_in
     from computed
     {{ 'where false' if flags.EMPTY }}
+    {{ 'order by ' ~ cluster_by if cluster_by }}
 
 )
 {%- else -%}
@@ -176,7 +240,7 @@ held as (
     where
         replaced_in is null
         {%- if affected %}
-        and {{ keys[0] }} in (select {{ keys[0] }} from {{ affected }})
+        and {{ keys[0] }} in (select {{ affected }}.{{ keys[0] }} from {{ affected }})
         {%- endif %}
         {%- if held_where %}
         and {{ held_where }}
@@ -235,6 +299,54 @@ select * from final
 
 
 {#
+    How dbt puts such rows into the table (a strategy of ours: `delete+insert` looks for each row's
+    key in the whole table): what went is there already and gets its number, what came is added.
+#}
+{% macro get_incremental_rep_ai_versions_sql(arguments) -%}
+    {%- set keys = arguments['unique_key'] | join(', ') -%}
+    {%- set columns = arguments['dest_columns'] | map(attribute='name') | list -%}
+    {%- set gone = 'from ' ~ arguments['temp_relation'] ~ ' where replaced_in is not null' -%}
+    delete from {{ arguments['target_relation'] }}
+    where
+        replaced_in is null
+        and ({{ keys }}) in (select {{ keys }} {{ gone }})
+        {%- if 'last_window_start_at' in columns %}
+        and last_window_start_at in (select last_window_start_at {{ gone }})
+        {%- endif %};
+    insert into {{ arguments['target_relation'] }} ({{ columns | join(', ') }})
+    select {{ columns | join(', ') }} from {{ arguments['temp_relation'] }}
+{%- endmacro %}
+
+
+{#
+    The end of a log of changes: the keys in `changes`, with the number of this build. Where it is
+    built anew, so is all that reads it, and it begins empty.
+-#}
+{% macro rep_ai_changes(last_build, keys) -%}
+final as (
+
+    select distinct
+        {%- for key in keys %}
+        {{ key }},
+        {%- endfor %}
+        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as build_number
+    from changes
+    where
+        {%- if not last_build or flags.EMPTY %}
+        false
+        {%- elif 'record_id' in keys and 'session_id' in keys %}
+        coalesce(session_id, record_id) is not null
+        {%- else %}
+        {{ keys[-1] }} is not null
+        {%- endif %}
+
+)
+
+select * from final
+{%- endmacro %}
+
+
+{#
     Empty a table that is built anew in place, else take out the rows that are replaced: a list of
     conditions in which `last_build` stands for the number of the last build.
 #}
@@ -284,28 +396,10 @@ select * from final
 
 
 {# The records without a session that have changed since the last build: a query of their ids. #}
-{% macro rep_ai_changed_without_session(record_id, last_build='last_build') -%}
-    {%- if record_id == 'event_id' -%}
-        select {{ dbt.concat(['kinds.event_kind', "':'", 'changes.record_id']) }}
-    {%- else -%}
-        select changes.record_id
-    {%- endif %}
+{% macro rep_ai_changed_without_session(last_build='last_build') -%}
+    select changes.record_id
     from (select * from {{ ref('int_rep_ai__changed_sessions') }}) as changes
-    {%- if record_id == 'event_id' %}
-    cross join (
-        select 'action' as event_kind
-        union all
-        select 'interaction_started' as event_kind
-        union all
-        select 'interaction_accepted' as event_kind
-        union all
-        select 'interaction_ended' as event_kind
-    ) as kinds
-    {%- endif %}
-    where
-        changes.build_number > {{ last_build }}
-        and changes.session_id is null
-        and changes.record_id is not null
+    where changes.build_number > {{ last_build }} and changes.session_id is null
 {%- endmacro %}
 
 
@@ -315,19 +409,19 @@ select * from final
     {%- if record_id -%}
         {%- do conditions.append(
             'session_id is null and ' ~ record_id
-            ~ ' in (' ~ rep_ai_changed_without_session(record_id) ~ ')'
+            ~ ' in (' ~ rep_ai_changed_without_session() ~ ')'
         ) -%}
     {%- endif -%}
     {{ rep_ai_take_out(conditions) }}
 {%- endmacro %}
 
 
-{# The rows of a relation that come in for them; all rows where the mart is built anew. #}
-{% macro rep_ai_rows_of_changed_sessions(relation, last_build, record_id=none, where='true') -%}
+{# The rows of a versioned table that come in for them; all that hold where a mart is built anew. #}
+{% macro rep_ai_rows_of_changed_sessions(table, last_build, record_id=none) -%}
     select *
-    from {{ relation }}
+    from {{ ref(table) }}
     where
-        {{ where }}
+        replaced_in is null
         {%- if last_build %}
         and session_id in ({{ rep_ai_changed('session', last_build) }})
         {%- if record_id %}
@@ -335,24 +429,24 @@ select * from final
     union all
 
     select *
-    from {{ relation }}
+    from {{ ref(table) }}
     where
-        {{ where }}
+        replaced_in is null
         and session_id is null
-        and {{ record_id }} in ({{ rep_ai_changed_without_session(record_id, last_build) }})
+        and {{ record_id }} in ({{ rep_ai_changed_without_session(last_build) }})
         {%- endif %}
         {%- endif %}
 {%- endmacro %}
 
 
-{# Whether a time is on a changed day of the project's time zone; the day in UTC is quick to tell. #}
+{# Whether a time is on a changed day of the project's time zone; the range in UTC is quick to tell. #}
 {% macro rep_ai_on_changed_day(time, last_build) -%}
-    cast({{ time }} as date) in (
-        {%- for days in (-1, 0, 1) %}
-        select cast({{ dbt.dateadd('day', days, 'days.activity_date') }} as date)
-        from ({{ rep_ai_changed('day', last_build) }}) as days
-        {{ 'union all' if not loop.last }}
-        {%- endfor %}
+    {%- set days = rep_ai_changed('day', last_build) -%}
+    {{ time }} >= (
+        select {{ dbt.dateadd('day', -1, 'min(days.activity_date)') }} from ({{ days }}) as days
     )
-    and {{ rep_ai_local_date(time) }} in ({{ rep_ai_changed('day', last_build) }})
+    and {{ time }} < (
+        select {{ dbt.dateadd('day', 2, 'max(days.activity_date)') }} from ({{ days }}) as days
+    )
+    and {{ rep_ai_local_date(time) }} in ({{ days }})
 {%- endmacro %}

@@ -23,7 +23,8 @@
 {#
     Which rows of the violations a build looks at again, as conditions. What a delivery alone
     decides: where the deliveries of its night have changed. What its place among the others
-    decides: where the record or the group itself has. An unknown user: always.
+    decides: where the record or the group itself has. An unknown visitor: where it has come or gone,
+    or a session of it has; an unknown user: always.
 #}
 {% macro rep_ai_violations_to_take_out() -%}
     {%- set decided_by_delivery = "(rule in ('missing_id', 'key_differs_from_id', 'duplicate_id',"
@@ -32,6 +33,8 @@
         ~ " and entity = 'unique_visitor_session_actions')" -%}
     {%- set conditions = [
         "rule = 'unknown_user'",
+        "rule = 'unknown_visitor' and record_id in ("
+        ~ rep_ai_changed_records('unknown_visitor') ~ ')',
         decided_by_delivery ~ ' and dump_start_at in (' ~ rep_ai_changed_starts() ~ ')',
     ] -%}
     {%- for entity in [
@@ -41,8 +44,8 @@
         'session_groups',
     ] -%}
         {%- do conditions.append(
-            'not ' ~ decided_by_delivery ~ " and entity = '" ~ entity ~ "' and record_id in ("
-            ~ rep_ai_changed_records(entity) ~ ')'
+            'not ' ~ decided_by_delivery ~ " and rule != 'unknown_visitor' and entity = '" ~ entity
+            ~ "' and record_id in (" ~ rep_ai_changed_records(entity) ~ ')'
         ) -%}
     {%- endfor -%}
     {{ return(conditions) }}

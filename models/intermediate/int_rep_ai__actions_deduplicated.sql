@@ -1,48 +1,20 @@
-{{ config(materialized='incremental', unique_key=['action_id', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['action_id']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 
 with
 
-{% if last_build -%}
-affected as (
+{{ rep_ai_affected_records(
+    'stg_rep_ai__actions', 'unique_visitor_session_actions', 'action_id', last_build, may_be_open=false
+) }}
 
-    {{ rep_ai_delivered_ids('unique_visitor_session_actions', 'action_id', last_build) }}
-
-),
-
-{% endif -%}
-records as (
-
-    select *
-    from {{ ref('stg_rep_ai__actions') }}
-    where
-        action_id is not null
-        {%- if last_build %}
-        and action_id in (select affected.action_id from affected)
-        {%- endif %}
-
-),
-
-{% if last_build -%}
--- where the record that held before can lie
-searched as (
-
-    {{ rep_ai_changed_deliveries(last_build) }}
-
-    union distinct
-
-    select delivery_id from records
-
-),
-
-{% endif -%}
 -- few ids come twice: all other records pass as they are, in the order of their dumps
 repeated as (
 
     select
         action_id,
-        count(*) as record_count
+        count(*) as record_count,
+        min(window_start_at) as first_window_start_at
     from records
     group by action_id
     having count(*) > 1
@@ -55,6 +27,7 @@ ranked as (
     select
         records.*,
         repeated.record_count,
+        repeated.first_window_start_at,
         row_number() over (
             partition by records.action_id
             order by records.window_number desc, records.record_position desc
@@ -70,10 +43,10 @@ computed as (
         records.action_id,
         records.action_type,
         records.session_id,
-        records.delivery_id,
         records.properties,
         1 as record_count,
         records.occurred_at,
+        records.window_start_at as first_window_start_at,
         records.window_start_at as last_window_start_at,
         records.window_end_at as last_window_end_at
     from records
@@ -86,10 +59,10 @@ computed as (
         action_id,
         action_type,
         session_id,
-        delivery_id,
         properties,
         record_count,
         occurred_at,
+        first_window_start_at,
         window_start_at as last_window_start_at,
         window_end_at as last_window_end_at
     from ranked
@@ -104,12 +77,12 @@ computed as (
         'action_id',
         'action_type',
         'session_id',
-        'delivery_id',
         'properties',
         'record_count',
         'occurred_at',
+        'first_window_start_at',
         'last_window_start_at',
         'last_window_end_at',
     ],
-    held_where='delivery_id in (select searched.delivery_id from searched)',
+    held_where='last_window_start_at in (select spans.last_window_start_at from spans)',
 ) }}

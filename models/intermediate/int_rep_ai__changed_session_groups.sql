@@ -1,50 +1,27 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 with
 
 sessions as (
 
-    select * from {{ ref('int_rep_ai__changed_sessions') }} where session_id is not null
-
-),
-
-memberships as (
-
-    select * from {{ ref('int_rep_ai__sessions_grouped') }}
+    {{ rep_ai_changed('session', last_build) }}
 
 ),
 
 changes as (
 
-    select
-        session_group_id,
-        changed_in as build_number
-    from memberships
+    select session_group_id
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where {{ rep_ai_changed_since(last_build) }}
 
     union all
 
-    select
-        session_group_id,
-        replaced_in as build_number
-    from memberships
-    where replaced_in is not null
-
-    union all
-
-    select
-        memberships.session_group_id,
-        sessions.build_number
-    from sessions
-    inner join memberships on sessions.session_id = memberships.session_id
-    where memberships.replaced_in is null
+    select session_group_id
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where replaced_in is null and session_id in (select sessions.session_id from sessions)
 
 ),
 
-final as (
-
-    select
-        session_group_id,
-        build_number
-    from changes
-
-)
-
-select * from final
+{{ rep_ai_changes(last_build, ['session_group_id']) }}

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
 {%- set tables = {
     'int_rep_ai__sessions_stitched': none,
     'int_rep_ai__sessions_grouped': none,
@@ -9,34 +13,18 @@ with
 
 changes as (
     {% for table, record_id in tables.items() %}
-    {%- set last_table = loop.last %}
-    {%- for build_number in ['changed_in', 'replaced_in'] %}
     select
         session_id,
         {%- if record_id %}
-        case when session_id is null then {{ record_id }} end as record_id,
+        case when session_id is null then {{ record_id }} end as record_id
         {%- else %}
-        cast(null as {{ dbt.type_string() }}) as record_id,
+        cast(null as {{ dbt.type_string() }}) as record_id
         {%- endif %}
-        {{ build_number }} as build_number
     from {{ ref(table) }}
-    {%- if build_number == 'replaced_in' %}
-    where replaced_in is not null
-    {%- endif %}
-    {{ 'union all' if not (last_table and loop.last) }}
-    {%- endfor %}
+    where {{ rep_ai_changed_since(last_build) }}
+    {{ 'union all' if not loop.last }}
     {%- endfor %}
 
 ),
 
-final as (
-
-    select
-        session_id,
-        record_id,
-        build_number
-    from changes
-
-)
-
-select * from final
+{{ rep_ai_changes(last_build, ['session_id', 'record_id']) }}

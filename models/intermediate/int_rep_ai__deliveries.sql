@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key=['delivery_id', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['delivery_id']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 

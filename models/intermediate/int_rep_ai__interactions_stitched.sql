@@ -1,34 +1,12 @@
-{{ config(materialized='incremental', unique_key=['interaction_id', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['interaction_id']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 
 with
 
-{% if last_build -%}
-affected as (
-
-    {{ rep_ai_delivered_ids(
-        'unique_visitor_session_interactions', 'interaction_id', last_build
-    ) }}
-
-    union distinct
-
-    {{ rep_ai_open_ids('interaction_id', last_build) }}
-
-),
-
-{% endif -%}
-records as (
-
-    select *
-    from {{ ref('stg_rep_ai__interactions') }}
-    where
-        interaction_id is not null
-        {%- if last_build %}
-        and interaction_id in (select affected.interaction_id from affected)
-        {%- endif %}
-
-),
+{{ rep_ai_affected_records(
+    'stg_rep_ai__interactions', 'unique_visitor_session_interactions', 'interaction_id', last_build, may_be_open=true
+) }}
 
 ranked as (
 
@@ -67,6 +45,7 @@ stitched as (
         {{ rep_ai_last_known('session_id', 'window_number') }} as session_id,
         {{ rep_ai_last_known('user_id', 'window_number') }} as user_id,
         max(case when window_number = last_window_number then properties end) as properties,
+        min(window_start_at) as first_window_start_at,
         max(case when window_number = last_window_number then window_start_at end)
             as last_window_start_at,
         max(case when window_number = last_window_number then window_end_at end)
@@ -134,6 +113,7 @@ computed as (
         ended_at,
         acceptance_started_at,
         case when acceptance in ('automatic', 'accepted') then accept_at end as accepted_at,
+        first_window_start_at,
         last_window_start_at,
         last_window_end_at
     from judged
@@ -159,7 +139,10 @@ computed as (
         'ended_at',
         'acceptance_started_at',
         'accepted_at',
+        'first_window_start_at',
         'last_window_start_at',
         'last_window_end_at',
     ],
+    held_where='last_window_start_at in (select spans.last_window_start_at from spans)',
+    cluster_by='last_window_start_at',
 ) }}

@@ -8,7 +8,7 @@
     were in, or that bear their names, are walked again, and no others.
 -#}
 
-{{ config(materialized='incremental', unique_key=['session_id', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['session_id']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 {%- set levels = 5 -%}

@@ -1,32 +1,12 @@
-{{ config(materialized='incremental', unique_key=['session_id', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['session_id']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 
 with
 
-{% if last_build -%}
-affected as (
-
-    {{ rep_ai_delivered_ids('unique_visitor_sessions', 'session_id', last_build) }}
-
-    union distinct
-
-    {{ rep_ai_open_ids('session_id', last_build) }}
-
-),
-
-{% endif -%}
-records as (
-
-    select *
-    from {{ ref('stg_rep_ai__sessions') }}
-    where
-        session_id is not null
-        {%- if last_build %}
-        and session_id in (select affected.session_id from affected)
-        {%- endif %}
-
-),
+{{ rep_ai_affected_records(
+    'stg_rep_ai__sessions', 'unique_visitor_sessions', 'session_id', last_build, may_be_open=true
+) }}
 
 ranked as (
 
@@ -63,6 +43,7 @@ stitched as (
         {{ rep_ai_first_known('referrer', 'window_number') }} as referrer,
         {{ rep_ai_last_known('user_agent', 'window_number') }} as user_agent,
         count(*) as dump_count,
+        min(window_start_at) as first_window_start_at,
         max(case when window_number = last_window_number then window_start_at end)
             as last_window_start_at,
         max(case when window_number = last_window_number then window_end_at end)
@@ -91,6 +72,7 @@ computed as (
         stitched.crossed_midnight,
         stitched.started_at,
         stitched.ended_at,
+        stitched.first_window_start_at,
         stitched.last_window_start_at,
         stitched.last_window_end_at
     from stitched
@@ -116,7 +98,10 @@ computed as (
         'crossed_midnight',
         'started_at',
         'ended_at',
+        'first_window_start_at',
         'last_window_start_at',
         'last_window_end_at',
     ],
+    held_where='last_window_start_at in (select spans.last_window_start_at from spans)',
+    cluster_by='last_window_start_at',
 ) }}

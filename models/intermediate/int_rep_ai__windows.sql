@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key=['window_start_at', 'window_end_at', 'changed_in']) }}
+{{ config(materialized='incremental', unique_key=['window_start_at', 'window_end_at']) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 

@@ -12,9 +12,7 @@ known_types as (
 
 actions as (
 
-    {{ rep_ai_rows_of_changed_sessions(
-        ref('int_rep_ai__actions_deduplicated'), last_build, 'action_id', where='replaced_in is null'
-    ) }}
+    {{ rep_ai_rows_of_changed_sessions('int_rep_ai__actions_deduplicated', last_build, 'action_id') }}
 
 ),
 

@@ -1,24 +1,22 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('event_id') }}") }}
-
-{%- set last_build = rep_ai_last_build() -%}
+{{ config(materialized='view') }}
 
 with
 
 sessions as (
 
-    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__sessions'), last_build) }}
+    select * from {{ ref('fct_rep_ai__sessions') }}
 
 ),
 
 actions as (
 
-    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__actions'), last_build, 'action_id') }}
+    select * from {{ ref('fct_rep_ai__actions') }}
 
 ),
 
 interactions as (
 
-    {{ rep_ai_rows_of_changed_sessions(ref('fct_rep_ai__interactions'), last_build, 'interaction_id') }}
+    select * from {{ ref('fct_rep_ai__interactions') }}
 
 ),
 

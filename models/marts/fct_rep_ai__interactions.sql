@@ -12,9 +12,7 @@ known_types as (
 
 interactions as (
 
-    {{ rep_ai_rows_of_changed_sessions(
-        ref('int_rep_ai__interactions_stitched'), last_build, 'interaction_id', where='replaced_in is null'
-    ) }}
+    {{ rep_ai_rows_of_changed_sessions('int_rep_ai__interactions_stitched', last_build, 'interaction_id') }}
 
 ),
 

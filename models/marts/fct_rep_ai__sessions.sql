@@ -6,9 +6,7 @@ with
 
 sessions as (
 
-    {{ rep_ai_rows_of_changed_sessions(
-        ref('int_rep_ai__sessions_stitched'), last_build, where='replaced_in is null'
-    ) }}
+    {{ rep_ai_rows_of_changed_sessions('int_rep_ai__sessions_stitched', last_build) }}
 
 ),
 

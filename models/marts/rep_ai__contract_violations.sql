@@ -132,27 +132,22 @@ rejected_records as (
 ),
 
 {% for collection, table in merged.items() -%}
-merged_{{ collections[collection][0] }} as (
-
+{%- set model, id = collections[collection][:2] -%}
+merged_{{ model }} as (
+    {% if model == 'actions' %}
+    {{ rep_ai_rows_of_changed_sessions(table, last_build) }}
+    {% else %}
     select *
     from {{ ref(table) }}
     where
         replaced_in is null
         {%- if last_build %}
-        and {{ collections[collection][1] }} in (
-            {{ rep_ai_changed_records(collection, last_build) }}
-        )
+        and {{ id }} in ({{ rep_ai_changed_records(collection, last_build) }})
         {%- endif %}
-
+    {% endif %}
 ),
 
 {% endfor -%}
-all_sessions as (
-
-    select * from {{ ref('int_rep_ai__sessions_stitched') }} where replaced_in is null
-
-),
-
 memberships as (
 
     select *
@@ -170,11 +165,13 @@ grouped_sessions as (
     select
         memberships.session_group_id,
         memberships.session_number_in_group,
-        all_sessions.session_id,
-        all_sessions.visitor_id,
-        all_sessions.last_window_start_at
+        sessions.session_id,
+        sessions.visitor_id,
+        sessions.last_window_start_at
     from memberships
-    inner join all_sessions on memberships.session_id = all_sessions.session_id
+    inner join (select * from {{ ref('int_rep_ai__sessions_stitched') }}) as sessions
+        on memberships.session_id = sessions.session_id
+    where sessions.replaced_in is null
 
 ),
 
@@ -343,35 +340,31 @@ end_before_start as (
 
 ),
 
-held_visitors as (
+{% for rule, (entity, model, id, reference, dimension) in {
+    'unknown_visitor': [
+        'unique_visitor_sessions', 'visiting_sessions', 'session_id', 'visitor_id', 'visitors'
+    ],
+    'unknown_user': [
+        'unique_visitor_session_interactions', 'all_interactions', 'interaction_id', 'user_id',
+        'users'
+    ],
+}.items() -%}
+{{ model }} as (
 
-    select distinct visitor_id
-    from {{ ref('stg_rep_ai__visitors') }}
-    {%- if last_build %}
-    where visitor_id in (select merged_sessions.visitor_id from merged_sessions)
-    {%- endif %}
+    select
+        {{ id }},
+        {{ reference }},
+        last_window_start_at
+    from {{ ref(merged[entity]) }}
+    where
+        replaced_in is null
+        -- users are few, and come in every dump
+        {%- if last_build and rule == 'unknown_visitor' %}
+        and {{ id }} in ({{ rep_ai_changed_records(rule, last_build) }})
+        {%- endif %}
 
 ),
 
-held_users as (
-
-    select distinct user_id from {{ ref('stg_rep_ai__users') }}
-
-),
-
--- users are few, and come in every dump
-all_interactions as (
-
-    select *
-    from {{ ref('int_rep_ai__interactions_stitched') }}
-    where replaced_in is null
-
-),
-
-{% for rule, entity, model, id, reference, held in [
-    ('unknown_visitor', lasting[0], 'merged_sessions', 'session_id', 'visitor_id', 'held_visitors'),
-    ('unknown_user', lasting[1], 'all_interactions', 'interaction_id', 'user_id', 'held_users'),
-] -%}
 {{ rule }} as (
 
     select
@@ -380,12 +373,32 @@ all_interactions as (
         {{ model }}.last_window_start_at as dump_start_at,
         {{ dbt.concat(["'no dump holds " ~ reference ~ " '", model ~ '.' ~ reference]) }} as detail
     from {{ model }}
-    left join {{ held }} on {{ model }}.{{ reference }} = {{ held }}.{{ reference }}
-    where {{ model }}.{{ reference }} is not null and {{ held }}.{{ reference }} is null
+    left join (select * from {{ ref('dim_rep_ai__' ~ dimension) }}) as held
+        on {{ model }}.{{ reference }} = held.{{ reference }}
+    where {{ model }}.{{ reference }} is not null and held.{{ reference }} is null
 
 ),
 
 {% endfor -%}
+-- what is named, of all there is
+held_sessions as (
+
+    select session_id
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where
+        replaced_in is null
+        {%- if last_build %}
+        and session_id in (
+            select merged_actions.session_id from merged_actions
+            union all
+            select merged_interactions.session_id from merged_interactions
+            union all
+            select memberships.session_group_id from memberships
+        )
+        {%- endif %}
+
+),
+
 unknown_session as (
     {% for collection, model, id in [
         ('unique_visitor_session_actions', 'merged_actions', 'action_id'),
@@ -397,8 +410,8 @@ unknown_session as (
         {{ model }}.last_window_start_at as dump_start_at,
         {{ dbt.concat(["'no dump holds session_id '", model ~ '.session_id']) }} as detail
     from {{ model }}
-    left join all_sessions on {{ model }}.session_id = all_sessions.session_id
-    where {{ model }}.session_id is not null and all_sessions.session_id is null
+    left join held_sessions on {{ model }}.session_id = held_sessions.session_id
+    where {{ model }}.session_id is not null and held_sessions.session_id is null
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -418,7 +431,7 @@ groups as (
             end
         ) as earliest_id
     from grouped_sessions
-    left join all_sessions as anchors
+    left join held_sessions as anchors
         on grouped_sessions.session_group_id = anchors.session_id
     group by grouped_sessions.session_group_id
 
@@ -501,6 +514,26 @@ accepted_before_start as (
 
 {% for collection in lasting -%}
 {%- set model, id = collections[collection][:2] -%}
+{% if last_build -%}
+-- their records lie in the windows between the first and the last one
+searched_{{ model }} as (
+
+    select distinct searched.delivery_id
+    from (select * from {{ ref('int_rep_ai__deliveries') }}) as searched
+    inner join (
+        select distinct
+            first_window_start_at,
+            last_window_start_at
+        from merged_{{ model }}
+    ) as spans
+        on
+            searched.window_start_at >= spans.first_window_start_at
+            and searched.window_start_at <= spans.last_window_start_at
+    where searched.replaced_in is null
+
+),
+
+{% endif -%}
 lasting_{{ model }} as (
 
     select
@@ -510,6 +543,9 @@ lasting_{{ model }} as (
     where
         {{ id }} is not null
         {%- if last_build %}
+        and delivery_id in (
+            select searched_{{ model }}.delivery_id from searched_{{ model }}
+        )
         and {{ id }} in ({{ rep_ai_changed_records(collection, last_build) }})
         {%- endif %}
 

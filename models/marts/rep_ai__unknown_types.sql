@@ -1,52 +1,43 @@
 {{ config(tags=['health']) }}
 
+{%- set kinds = {
+    'action': ['int_rep_ai__actions_deduplicated', 'occurred_at'],
+    'interaction': ['int_rep_ai__interactions_stitched', 'started_at'],
+} -%}
+
 with
 
-actions as (
+{% for kind, (table, time) in kinds.items() -%}
+-- of all records this one column is read
+unknown_{{ kind }}_types as (
 
-    select * from {{ ref('int_rep_ai__actions_deduplicated') }} where replaced_in is null
-
-),
-
-known_action_types as (
-
-    select type from {{ ref('rep_ai_action_types') }}
-
-),
-
-interactions as (
-
-    select * from {{ ref('int_rep_ai__interactions_stitched') }} where replaced_in is null
+    select distinct records.{{ kind }}_type as type
+    from (select * from {{ ref(table) }}) as records
+    left join (select * from {{ ref('rep_ai_' ~ kind ~ '_types') }}) as known
+        on records.{{ kind }}_type = known.type
+    where known.type is null and records.{{ kind }}_type is not null
 
 ),
 
-known_interaction_types as (
-
-    select type from {{ ref('rep_ai_interaction_types') }}
-
-),
-
+{% endfor -%}
 records as (
-
+    {% for kind, (table, time) in kinds.items() %}
+    {%- for condition in [
+        kind ~ '_type in (select types.type from unknown_' ~ kind ~ '_types as types)',
+        kind ~ '_type is null',
+    ] %}
     select
-        'action' as kind,
-        actions.action_type as type,
-        actions.action_id as record_id,
-        actions.occurred_at as seen_at
-    from actions
-    left join known_action_types on actions.action_type = known_action_types.type
-    where known_action_types.type is null
+        '{{ kind }}' as kind,
+        {{ kind }}_type as type,
+        {{ kind }}_id as record_id,
+        {{ time }} as seen_at
+    from {{ ref(table) }}
+    where replaced_in is null and {{ condition }}
 
-    union all
-
-    select
-        'interaction' as kind,
-        interactions.interaction_type as type,
-        interactions.interaction_id as record_id,
-        interactions.started_at as seen_at
-    from interactions
-    left join known_interaction_types on interactions.interaction_type = known_interaction_types.type
-    where known_interaction_types.type is null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 
 ),
 
