@@ -48,29 +48,24 @@
 
 
 {#
-    The number of the last build in which this model ran, so that what came later is what it lacks.
-    0 where it has to be built anew: it never was, its settings are others now, or a model that it
-    reads was built anew since, and no version tells what was there before.
+    The number of the last build in which this model ran, or this test passed, so that what came later
+    is what it has not seen. 0 where it has to look at all: it never ran, its settings are others
+    now, or a model that it reads was built anew since, and no version tells what was there before.
 #}
 {% macro rep_ai_last_build() -%}
     {%- if not execute -%}
         {#- so that dbt finds what only later builds read -#}
         {{ return(1) }}
-    {%- elif not is_incremental() -%}
+    {%- elif model.resource_type == 'model' and not is_incremental() -%}
         {{ return(0) }}
     {%- endif -%}
     {%- set log = rep_ai_build_log() -%}
     {%- if not load_relation(log) -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set ancestors = ["'" ~ model.name ~ "'"] -%}
-    {%- set found = model.depends_on.nodes | list -%}
-    {%- for node in found -%}
-        {%- if node in graph.nodes -%}
-            {%- do ancestors.append("'" ~ graph.nodes[node].name ~ "'") -%}
-            {#- the list grows while it is walked -#}
-            {%- do found.extend(graph.nodes[node].depends_on.nodes | reject('in', found)) -%}
-        {%- endif -%}
+    {%- set names = ["'" ~ model.name ~ "'"] -%}
+    {%- for node in rep_ai_ancestors() -%}
+        {%- do names.append("'" ~ node.name ~ "'") -%}
     {%- endfor -%}
     {%- set rows = run_query(
         "select last_run.build_number from " ~ log ~ " as last_run"
@@ -79,7 +74,7 @@
         ~ " and not exists (select 1 from " ~ log ~ " as later"
         ~ " where later.build_number > last_run.build_number"
         ~ " and (later.model_name = '" ~ model.name ~ "'"
-        ~ " or later.is_rebuild and later.model_name in (" ~ ancestors | join(', ') ~ ")))"
+        ~ " or later.is_rebuild and later.model_name in (" ~ names | join(', ') ~ ")))"
     ).rows -%}
     {%- if not rows -%}
         {{ return(0) }}
@@ -88,23 +83,40 @@
     {%- set seen = run_query(
         "select min(last_runs.build_number) from ("
         ~ "select max(build_number) as build_number from " ~ log
-        ~ " where model_name in (" ~ ancestors | join(', ') ~ ")"
+        ~ " where model_name in (" ~ names | join(', ') ~ ")"
         ~ " and build_number <= " ~ rows[0][0] ~ " group by model_name) as last_runs"
     ).rows -%}
     {{ return(seen[0][0] | int) }}
 {%- endmacro %}
 
 
+{# All models and seeds that this model or test is made of. #}
+{% macro rep_ai_ancestors() -%}
+    {%- set found = model.depends_on.nodes | list -%}
+    {%- set nodes = [] -%}
+    {%- for id in found -%}
+        {%- if id in graph.nodes -%}
+            {%- do nodes.append(graph.nodes[id]) -%}
+            {#- the list grows while it is walked -#}
+            {%- do found.extend(graph.nodes[id].depends_on.nodes | reject('in', found)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(nodes) }}
+{%- endmacro %}
+
+
 {# What decides the rows of a mart, and the days that change, beside its inputs, as one text. #}
 {% macro rep_ai_settings() -%}
-    {%- if 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
+    {%- if model.resource_type != 'model'
+        or 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
         {{ return('') }}
     {%- endif -%}
     {%- set settings = [var('rep_ai_timezone'), rep_ai_include_unknown_types()] -%}
-    {%- for kind in ('action', 'interaction') -%}
-        {%- set seed = graph.nodes['seed.rep_ai.rep_ai_' ~ kind ~ '_types'] -%}
-        {%- set types = run_query('select distinct type from ' ~ seed.relation_name) -%}
-        {%- do settings.append(types.columns[0].values() | map('string') | sort) -%}
+    {%- for node in rep_ai_ancestors() | sort(attribute='name') -%}
+        {%- if node.resource_type == 'seed' -%}
+            {%- set types = run_query('select distinct type from ' ~ node.relation_name) -%}
+            {%- do settings.append(types.columns[0].values() | map('string') | sort) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(local_md5(settings | tojson)) }}
 {%- endmacro %}
@@ -374,6 +386,25 @@ select * from final
             '{{ model.name }}',
             {{ 'false' if rep_ai_last_build() else 'true' }},
             '{{ rep_ai_settings() }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Note in the log which of the tests that read what has changed have passed; called after each run. #}
+{% macro rep_ai_note_passes(results) -%}
+    {%- if execute and flags.WHICH in ('build', 'test') and load_relation(rep_ai_build_log()) -%}
+        {%- set rows = [] -%}
+        {%- for result in results if result.status == 'pass' and result.node.test_metadata -%}
+            {%- if result.node.test_metadata.kwargs.get('touched') -%}
+                {%- do rows.append(
+                    '(' ~ rep_ai_this_build() ~ ", '" ~ result.node.name ~ "', false, '')"
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if rows -%}
+            insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
+            values {{ rows | join(', ') }}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -115,7 +115,9 @@ def measure(folder: Path, database: Path) -> dict[str, dict[str, float]]:
     """Seconds of each model in a full refresh and in a night, and what the whole took."""
     last = "start_time = (select max(start_time) from rep_ai_raw.deliveries)"
     with duckdb.connect(str(database)) as connection:
-        connection.execute(f"create table rep_ai_raw.night as from rep_ai_raw.deliveries where {last}")
+        connection.execute(
+            f"create table rep_ai_raw.night as from rep_ai_raw.deliveries where {last}"
+        )
         connection.execute(f"delete from rep_ai_raw.deliveries where {last}")
     full = build(folder, database)
     with duckdb.connect(str(database)) as connection:
@@ -124,18 +126,37 @@ def measure(folder: Path, database: Path) -> dict[str, dict[str, float]]:
 
 
 def build(folder: Path, database: Path) -> dict[str, float]:
-    """Seconds of each model in a build without tests, of the whole, and GB of memory at most."""
-    start = perf_counter()
+    """Seconds of each model and of all tests, of both runs as a whole, and GB of memory at most."""
     selection = ["--exclude-resource-type", "unit_test", "test"]
-    run(folder, "dbt", "--quiet", "build", *selection, database=database)
-    seconds = {"whole run": perf_counter() - start}
+    whole_build = timed(folder, "build", *selection, database=database)
+    models = results(folder)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    for result in json.loads((folder / "target/run_results.json").read_text())["results"]:
-        kind, _, name = result["unique_id"].split(".")[:3]
-        if kind == "model":
-            seconds[name] = result["execution_time"]
-    seconds["all models"] = sum(s for name, s in seconds.items() if name != "whole run")
-    return {**seconds, "peak memory, GB": peak}
+    whole_test = timed(folder, "test", "--exclude-resource-type", "unit_test", database=database)
+    return {
+        **models,
+        "all models": sum(models.values()),
+        "all tests": sum(results(folder).values()),
+        "dbt build, start-up and all": whole_build,
+        "dbt test, start-up and all": whole_test,
+        "peak memory so far, GB": peak,
+    }
+
+
+def timed(folder: Path, *command: str, database: Path) -> float:
+    """Run dbt, and the seconds that it took."""
+    start = perf_counter()
+    run(folder, "dbt", "--quiet", *command, database=database)
+    return perf_counter() - start
+
+
+def results(folder: Path) -> dict[str, float]:
+    """Seconds of each model, seed and test of the last run."""
+    found = json.loads((folder / "target/run_results.json").read_text(encoding="utf-8"))["results"]
+    return {
+        result["unique_id"].split(".")[2]: result["execution_time"]
+        for result in found
+        if not result["unique_id"].startswith("operation.")
+    }
 
 
 def show(measured: dict[int, dict[str, dict[str, float]]]) -> None:
