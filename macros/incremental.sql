@@ -56,7 +56,7 @@
     {%- if not execute -%}
         {#- so that dbt finds what only later builds read -#}
         {{ return(1) }}
-    {%- elif model.resource_type == 'model' and not is_incremental() -%}
+    {%- elif model.resource_type != 'test' and not is_incremental() -%}
         {{ return(0) }}
     {%- endif -%}
     {%- set log = rep_ai_build_log() -%}
