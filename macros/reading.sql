@@ -79,7 +79,9 @@
 {%- endmacro %}
 
 
-{# The end of the newest window that a loaded delivery covers: a query, for the source's freshness. #}
+{# The end of the newest loaded window: a query, for the source's freshness. #}
 {% macro rep_ai_newest_end(table) -%}
-    select max({{ rep_ai_time('end_time') }}) from {{ source('rep_ai', table) }} where status = 'loaded'
+    select max({{ rep_ai_time('end_time') }})
+    from {{ source('rep_ai', table) }}
+    where status = 'loaded'
 {%- endmacro %}
