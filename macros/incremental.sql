@@ -57,7 +57,7 @@
     {%- if not execute -%}
         {#- so that dbt finds what only later builds read -#}
         {{ return(1) }}
-    {%- elif model.resource_type == 'model' and not is_incremental() -%}
+    {%- elif model.resource_type != 'test' and not is_incremental() -%}
         {{ return(0) }}
     {%- endif -%}
     {%- set log = rep_ai_build_log() -%}
@@ -108,7 +108,7 @@
 
 {# What decides the rows of a mart, and the days that change, beside its inputs, as one text. #}
 {% macro rep_ai_settings() -%}
-    {%- if model.resource_type != 'model'
+    {%- if model.resource_type == 'test'
         or 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
         {{ return('') }}
     {%- endif -%}
