@@ -510,6 +510,8 @@ accepted_before_start as (
 
 {% for collection in lasting -%}
 {%- set model, id = collections[collection][:2] -%}
+{%- set searched = 'searched_' ~ model -%}
+{% if last_build -%}
 spans_{{ model }} as (
 
     select distinct
@@ -520,7 +522,7 @@ spans_{{ model }} as (
 ),
 
 -- their records lie in the windows between the first and the last one
-searched_{{ model }} as (
+{{ searched }} as (
 
     select distinct deliveries.delivery_id
     from (select * from {{ ref('int_rep_ai__deliveries') }}) as deliveries
@@ -532,6 +534,7 @@ searched_{{ model }} as (
 
 ),
 
+{% endif -%}
 lasting_{{ model }} as (
 
     select
@@ -541,7 +544,7 @@ lasting_{{ model }} as (
     where
         {{ id }} is not null
         and {{ rep_ai_is_changed_record(id, collection, last_build) }}
-        and delivery_id in (select searched_{{ model }}.delivery_id from searched_{{ model }})
+        and {{ 'delivery_id in (select delivery_id from ' ~ searched ~ ')' if last_build else 'true' }}
 
 ),
 
