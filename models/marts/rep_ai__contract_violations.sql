@@ -511,6 +511,7 @@ accepted_before_start as (
 {% for collection in lasting -%}
 {%- set model, id = collections[collection][:2] -%}
 {%- set searched = 'searched_' ~ model -%}
+{%- set is_near = 'delivery_id in (select delivery_id from ' ~ searched ~ ')' -%}
 {% if last_build -%}
 spans_{{ model }} as (
 
@@ -544,7 +545,7 @@ lasting_{{ model }} as (
     where
         {{ id }} is not null
         and {{ rep_ai_is_changed_record(id, collection, last_build) }}
-        and {{ 'delivery_id in (select delivery_id from ' ~ searched ~ ')' if last_build else 'true' }}
+        and {{ is_near if last_build else 'true' }}
 
 ),
 
