@@ -64,7 +64,8 @@ clean: ## remove what make made, but no database
 lock: .venv/bin/python ## renew the lock files from pyproject.toml; UPGRADE=--upgrade takes the newest
 	$(INSTALL) uv
 	$(LOCK) --all-extras --output-file requirements-dev.lock
-	$(LOCK) --extra postgres --extra report --constraint requirements-dev.lock --output-file requirements.lock
+	$(LOCK) --extra postgres --extra report --constraint requirements-dev.lock \
+		--output-file requirements.lock
 
 sample_dumps: | .venv/.run
 	@rm -rf target/sample_dumps

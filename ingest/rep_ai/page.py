@@ -6,10 +6,10 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from tempfile import NamedTemporaryFile
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,18 +62,14 @@ def write(path: Path, html: str) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        new = Path(file.name)
-        try:
-            file.write(html)
-            file.close()
-            # a temporary file is its owner's alone, but a page is to be served
-            os.umask(mask := os.umask(0))
-            new.chmod(0o666 & ~mask)
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        new.write_text(html, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def render(destination: Destination, timezone: str) -> str:
@@ -89,7 +85,8 @@ def render(destination: Destination, timezone: str) -> str:
     """
     try:
         import jinja2
-        import vl_convert
+
+        library = _library()
     except ImportError as error:
         raise DestinationError(f"{error.name} is missing: install rep-ai-marts[report]") from None
     with opened(destination) as database:
@@ -107,10 +104,7 @@ def render(destination: Destination, timezone: str) -> str:
     html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         found,
         charts=charts(found),
-        # nothing in a script may end its element
-        library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed").replace(
-            "</script", "<\\/script"
-        ),
+        library=library,
         plural=_plural,
     )
     # the page's policy: these scripts run and no other
@@ -119,6 +113,16 @@ def render(destination: Destination, timezone: str) -> str:
         for script in re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     ]
     return html.replace("SCRIPT_HASHES", " ".join(hashes), 1)
+
+
+@cache
+def _library() -> str:
+    """Vega-Embed with all it needs, as a script."""
+    import vl_convert
+
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")
+    # nothing in a script may end its element
+    return script.replace("</script", "<\\/script")
 
 
 # ---------------------------------------------------------------------------- what the marts hold
@@ -253,7 +257,7 @@ def _hours(database: Database, timezone: str) -> list[Row]:
             ("interactions", "fct_rep_ai__interactions"),
         )
     }
-    if not any(counted.values()):
+    if not counted["groups"]:
         return []
     return [
         {
@@ -457,7 +461,7 @@ def _tip(field: str, title: str, form: str = ",d", **more: Any) -> Row:
 
 def _date_tip(days: int = 0) -> Row:
     title = "Week of" if days > MAX_DAYS else "Day"
-    return _day(days, title=title, format="%a %-d %b %Y", axis=None) | {"formatType": "utc"}
+    return _day(days, title=title, format="%a %-d %b %Y", formatType="time", axis=None)
 
 
 def _named(names: dict[str, str], **more: Any) -> Row:
