@@ -446,6 +446,7 @@ def test_fits_every_screen(
         )
         for chart, room in charts:
             assert 0.8 * room < chart <= room + 1
+        assert cut_off(tab) == []
         back, front, label = (
             luminance(tab.evaluate(f"getComputedStyle(document.querySelector('{where}')).{what}"))
             for where, what in (
@@ -457,6 +458,19 @@ def test_fits_every_screen(
         for text in (front, label):
             assert contrast(back, text) > 4.5
         assert (back < front) == (scheme == "dark")
+
+
+def cut_off(tab: Any) -> list[str]:
+    """Texts of charts that do not fit into them."""
+    texts: list[str] = tab.evaluate(
+        """[...document.querySelectorAll('.chart svg text')].filter(text => {
+            const inner = text.getBoundingClientRect();
+            const outer = text.ownerSVGElement.getBoundingClientRect();
+            return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+        }).map(text => text.textContent)"""
+    )
+    return texts
 
 
 def luminance(color: str) -> float:
@@ -535,8 +549,11 @@ def test_text_of_others_is_only_text(browser: Any, marts: Marts, tmp_path: Path)
         f"update {{marts}}.rep_ai__unknown_types set type = type || '{hostile}'",
         f"update {{marts}}.fct_rep_ai__interactions set interaction_type = '{hostile}' "
         "where interaction_type = 'PROACTIVE_CALL'",
+        "update {marts}.fct_rep_ai__interactions set acceptance = 'not_accepted' "
+        "where interaction_type = 'TAKEOVER'",
     )
-    with shown(browser, harmful.html(), tmp_path) as tab:
+    with shown(browser, harmful.html(), tmp_path, width=NARROW) as tab:
+        assert cut_off(tab) == []
         assert tab.evaluate("window.harmed") is None
         assert tab.locator("img").count() == 0
         # agents of one name are told apart
