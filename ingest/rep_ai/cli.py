@@ -1,4 +1,4 @@
-"""The command line: rep-ai run, ingest, sample, types and status."""
+"""The command line: rep-ai run, ingest, sample, types, status and report."""
 
 import errno
 import fcntl
@@ -490,3 +490,21 @@ def status(
     else:
         look.show(found)
     sys.exit(found["exit_code"])
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@_target
+@_vars
+@_speaks
+def report(file: Path | None, target: str, variables: dict[str, Any]) -> None:
+    """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
+    from rep_ai import page
+    from rep_ai.destinations import of_target
+
+    html = page.render(of_target(target), str(_settings(variables)["rep_ai_timezone"]))
+    if file is None:
+        project.make_target_path()
+        file = project.target_path() / "report.html"
+    page.write(file, html)
+    click.echo(f"{file}, {len(html.encode()) / 1e6:,.1f} MB")
