@@ -61,7 +61,7 @@ PLAIN = {
             "interactions": "count(*)",
             "accepted_interactions": "count(*) filter (acceptance in ('accepted', 'automatic'))",
             "handled_interactions": "count(*) filter (acceptance = 'accepted')",
-            "decided_interactions": (
+            "decided_offers": (
                 "count(*) filter (acceptance = 'accepted' or acceptance = 'not_accepted')"
             ),
             "acceptance_rate": (
