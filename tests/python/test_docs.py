@@ -299,7 +299,7 @@ def test_each_rule_has_its_page(project: Project) -> None:
     assert listed == [*severities]
     for rule, page in pages.items():
         assert page.strip() in model["description"], rule
-        assert page.strip().startswith(f"### `{rule}`\n\nSeverity `{severities[rule]}`: "), rule
+        assert page.strip().startswith(f"## {rule}\n\nSeverity `{severities[rule]}`: "), rule
         places = [page.index(part) for part in PARTS]
         assert places == sorted(places), rule
     assert "](models/violations.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
