@@ -38,8 +38,8 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
-	$(BIN)/sqlfluff lint --disable-progress-bar models tests
-	@! grep -rnE --include='*.sql' '.{101}' models macros tests || { echo 'lines over 100'; exit 1; }
+	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
+	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
 
 bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
 	$(BIN)/python tests/bench/ingest.py
