@@ -904,6 +904,43 @@ def user_rows(world: World, interactions: list[Row]) -> list[Row]:
     return rows
 
 
+# ----------------------------------------------------------------------------- section 5: referrers
+
+FOLDED = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+SCHEME = set("abcdefghijklmnopqrstuvwxyz0123456789+-.")
+NO_HOST = set("]:@/?#[\\<>^|% \t\n\r\f\v")
+
+
+def host_of(address: str) -> str | None:
+    """The host of an address, in lower case as far as it is ASCII."""
+    scheme, mark, rest = address.partition("://")
+    folded = scheme.translate(FOLDED)
+    if not mark or not folded or set(folded) - SCHEME or not "a" <= folded[0] <= "z":
+        return None
+    for end in "/?#\\":
+        rest = rest.partition(end)[0]
+    host = rest.rpartition("@")[2]
+    if host.startswith("["):
+        inside, closed, port = host[1:].partition("]")
+        if not closed or not inside or set(inside) - set("0123456789abcdefABCDEF:."):
+            return None
+        name = f"[{inside}]"
+    else:
+        name, colon, port = host.partition(":")
+        port = colon + port
+        if not name or set(name) & NO_HOST:
+            return None
+    if port and (port[0] != ":" or set(port[1:]) - set("0123456789")):
+        return None
+    return name.translate(FOLDED)
+
+
+def referrer_rows(sessions: list[Row]) -> list[Row]:
+    """dim_rep_ai__referrers."""
+    referrers = {str(row["referrer"]) for row in sessions if row["referrer"] is not None}
+    return [{"referrer": text, "referrer_host": host_of(text)} for text in sorted(referrers)]
+
+
 # ------------------------------------------------------------------------- section 5: daily reports
 
 
@@ -1336,7 +1373,10 @@ def marts(
     include_unknown_types: bool = False,
     timezone: str = "UTC",
 ) -> dict[str, list[Row]]:
-    """All marts of section 5, from a set of deliveries in any order."""
+    """All marts of section 5, from a set of deliveries in any order.
+
+    But for `dim_rep_ai__user_agents`: what a user agent is, nothing but the parser says.
+    """
     world = read_world(deliveries)
     zone = ZoneInfo(timezone)
     known_actions, known_talks = set(action_types), set(interaction_types)
@@ -1360,6 +1400,7 @@ def marts(
         "fct_rep_ai__events": event_rows(sessions, actions, interactions),
         "dim_rep_ai__visitors": visitor_rows(world, interactions),
         "dim_rep_ai__users": user_rows(world, interactions),
+        "dim_rep_ai__referrers": referrer_rows(sessions),
         "rep_ai__daily_activity": daily_activity_rows(
             sessions, groups, actions, interactions, zone
         ),
