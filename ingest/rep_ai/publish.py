@@ -65,8 +65,8 @@ def check_copy(destination: Destination, path: Path) -> Path:
 def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
     """Replace a file by a copy of the marts, at once; the caller holds the lock.
 
-    Whoever has the old file open keeps it. Tables only: a view names its database, and so would not
-    outlive the file's name. A kill leaves the old file, and a hidden one that the next copy removes.
+    Whoever has the old file open keeps it. Tables only: a view names its database, which is the
+    file's name. A kill leaves the old file, and a hidden one that the next copy removes.
 
     Args:
         destination: the database.
