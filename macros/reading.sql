@@ -86,9 +86,9 @@
 
 
 {#
-    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine), without
-    user, password and port; an IPv6 address in its brackets. NULL where there is none: no `://`
-    after a scheme, nothing behind it, or what no host holds, such as a space.
+    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine),
+    without user, password and port; an IPv6 address in its brackets. NULL where there is none: no
+    `://` after a scheme, nothing behind it, or what no host holds, such as a space.
 #}
 {% macro rep_ai_host(address) -%}
     {%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}

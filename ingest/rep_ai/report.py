@@ -73,6 +73,12 @@ class Database:
         """Rows of a query over one mart."""
         return self.rows(MARTS_SCHEMA, table, sql)
 
+    def records(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a mart by the names of the columns, which an older build may lack."""
+        rows = self.mart(table, "select * from {table}")
+        names = [column[0] for column in self._cursor.description] if rows else []
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def marts(self) -> list[str]:
         """Names of the marts that are there, in order."""
         seeds = {Path(seed).stem for seed in _SEEDS.values()}

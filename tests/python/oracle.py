@@ -1054,6 +1054,34 @@ CALENDAR_COUNTS = {
 }
 
 
+# Counts that are measured by what is usual.
+MEASURED = ("visitor_count", "session_count", "action_count", "interaction_count")
+
+
+def usual_count(world: World, dump: Dump, column: str) -> Decimal | None:
+    """The median over the four weeks before, of windows of the same kind and length."""
+    half_day, hour, day = 43_200_000, 3_600_000, 86_400_000
+
+    def is_weekend(window: Window) -> bool:
+        # 1970-01-01 was a Thursday
+        return (window[0] + half_day) // day % 7 in (2, 3)
+
+    start, end = dump.window
+    counts = sorted(
+        len(records)
+        for other in world.dumps
+        if 0 < start - other.window[0] <= 28 * day
+        and is_weekend(other.window) == is_weekend(dump.window)
+        and abs((other.window[1] - other.window[0]) - (end - start)) <= hour
+        and (records := other.collections[CALENDAR_COUNTS[column]]) is not None
+    )
+    if len(counts) < 3:
+        return None
+    middle = len(counts) // 2
+    twice = 2 * counts[middle] if len(counts) % 2 else counts[middle - 1] + counts[middle]
+    return (Decimal(twice) / 2).quantize(Decimal("0.1"))
+
+
 def dump_calendar_rows(world: World) -> list[Row]:
     """rep_ai__dump_calendar: every current window, and the gaps between them."""
     rows: list[Row] = []
@@ -1068,7 +1096,8 @@ def dump_calendar_rows(world: World) -> list[Row]:
                 "delivery_count": 0,
                 "version": None,
             }
-            rows.append(gap | dict.fromkeys(CALENDAR_COUNTS))
+            unknown = dict.fromkeys((*CALENDAR_COUNTS, *(f"usual_{name}" for name in MEASURED)))
+            rows.append(gap | unknown | {"has_few_actions": False})
         overlaps = any(
             other != dump.window and other[0] < end and start < other[1] for other in world.windows
         )
@@ -1082,6 +1111,11 @@ def dump_calendar_rows(world: World) -> list[Row]:
         for column, entity in CALENDAR_COUNTS.items():
             records = dump.collections[entity]
             row[column] = None if records is None else len(records)
+        for column in MEASURED:
+            row[f"usual_{column}"] = usual_count(world, dump, column)
+        usual = usual_count(world, dump, "action_count")
+        actions = dump.collections[ACTIONS] or []
+        row["has_few_actions"] = usual is not None and len(actions) * 10 < usual
         rows.append(row)
         reached = end if reached is None else max(reached, end)
     return rows
