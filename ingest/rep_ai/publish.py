@@ -220,7 +220,9 @@ def _write(destination: Destination, connection: Any, name: str, folder: Path) -
     relation = f"{qualified(connection.cursor(), MARTS_SCHEMA)}.{name}"
     if isinstance(destination, DuckDB):
         quoted = str(path).replace("'", "''")
-        connection.execute(f"copy {relation} to '{quoted}' (format parquet, compression zstd)")
+        connection.execute(
+            f"copy (from {relation}) to '{quoted}' (format parquet, compression zstd)"
+        )
         return path
     schema = _arrow_schema(connection, name)
     with (

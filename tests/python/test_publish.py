@@ -79,16 +79,17 @@ def marts(place: Place) -> list[str]:
 
 
 def test_a_copy_has_the_marts_and_what_they_mean(built: Place, tmp_path: Path) -> None:
-    """All rows in the same order, tables alone, under whatever name the file has."""
+    """All rows, tables alone, under whatever name the file has."""
     renamed = tmp_path / "any other name.duckdb"
     renamed.write_bytes(copy_of(built).read_bytes())
-    found = "select schema_name, table_name from duckdb_tables() order by all"
-    assert query(renamed, found) == [("rep_ai", name) for name in marts(built)]
+    tables = "select schema_name, table_name from duckdb_tables() order by all"
+    assert query(renamed, tables) == [("rep_ai", name) for name in marts(built)]
     assert query(renamed, "select view_name from duckdb_views() where not internal") == []
     nodes = json.loads(manifest_of(built).read_text(encoding="utf-8"))["nodes"]
     for name in marts(built):
         wanted = query(built.database, f"select * from rep_ai.rep_ai.{name}")
-        assert query(renamed, f"select * from rep_ai.{name}") == wanted
+        found = query(renamed, f"select * from rep_ai.{name}")
+        assert sorted(map(repr, found)) == sorted(map(repr, wanted))
         node = nodes[f"model.rep_ai.{name}"]
         said = f"select comment from duckdb_tables() where table_name = '{name}'"
         assert query(renamed, said) == [(" ".join(node["description"].split()),)]
@@ -265,7 +266,8 @@ def test_an_export_is_what_its_manifest_says(built: Place, tmp_path: Path) -> No
                 f"select distinct compression from parquet_metadata('{path}')"
             ).fetchall()
         assert len(rows) == table["rows"]
-        assert rows == query(built.database, f"select * from rep_ai.rep_ai.{table['name']}")
+        wanted = query(built.database, f"select * from rep_ai.rep_ai.{table['name']}")
+        assert sorted(map(repr, rows)) == sorted(map(repr, wanted))
         assert codecs in ([("ZSTD",)], [])
     sessions = next(t for t in manifest["tables"] if t["name"] == "fct_rep_ai__sessions")
     types = {column["name"]: column["type"] for column in sessions["columns"]}
