@@ -20,6 +20,7 @@ import pytest
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai import load
 from rep_ai.destinations import DuckDB
+from rep_ai.user_agents import USER_AGENTS
 from rep_ai.vendor import COLLECTIONS
 
 # raw columns that may hold personal data, and columns that are made of them under other names
@@ -199,7 +200,10 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
         for source in project.of_kind("source")
         if source["name"] != "_dlt_loads"
     }
-    assert listed == {name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()}
+    assert listed == {
+        **{name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()},
+        "user_agents": USER_AGENTS.names,
+    }
 
 
 def test_every_field_of_the_vendor_is_read_and_missed(project: Project) -> None:

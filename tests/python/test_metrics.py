@@ -19,8 +19,6 @@ import pytest
 
 from warehouse import TIMEZONE, Warehouse
 
-pytest.importorskip("dbt_metricflow", reason="`make lock` adds dbt-metricflow to the lock file")
-
 # `mf`, several times for the price of one start
 MF = """
 import json, sys
@@ -77,8 +75,12 @@ GROUPS = {
     "fct_rep_ai__sessions": {
         "session__end_status": "end_status",
         "session_group__crossed_midnight": "group_crossed_midnight",
+        "referrer__referrer_host": "referrer_host",
     },
-    "fct_rep_ai__session_groups": {"session_group__end_status": "end_status"},
+    "fct_rep_ai__session_groups": {
+        "session_group__end_status": "end_status",
+        "referrer__referrer_host": "referrer_host",
+    },
     "fct_rep_ai__actions": {"action__action_type": "action_type"},
     "fct_rep_ai__interactions": {
         "interaction__interaction_type": "interaction_type",
@@ -115,6 +117,12 @@ AGENT = """
         select users.display_name from rep_ai.dim_rep_ai__users as users
         where users.user_id = mart.user_id
     ) as agent_name,
+"""
+REFERRER = """
+    (
+        select referrers.referrer_host from rep_ai.dim_rep_ai__referrers as referrers
+        where referrers.referrer = mart.referrer
+    ) as referrer_host,
 """
 TOTAL = "all of it"
 DAY = "metric_time__day"
@@ -178,7 +186,7 @@ def test_a_metric_is_what_plain_sql_says(
     answers: dict[tuple[str, str], Answer],
 ) -> None:
     metrics = PLAIN[mart][1]
-    more = COLUMNS + AGENT * ("interactions" in mart)
+    more = COLUMNS + AGENT * ("interactions" in mart) + REFERRER * ("session" in mart)
     rows = warehouse.rows(
         f"""
         select {expression}, {", ".join(metrics.values())}

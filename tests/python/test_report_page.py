@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 from click.testing import CliRunner
+from playwright import sync_api
 
 from marts import PROJECT, RAW_SCHEMA, environment, rows_of
 from rep_ai import cli, load, page
@@ -28,9 +29,6 @@ from rep_ai.destinations import DestinationError, DuckDB, Postgres
 from rep_ai.sample import write_sample
 
 WANTED = "the page is tested in a browser: "
-sync_api: Any = pytest.importorskip("playwright.sync_api", reason=WANTED + "install playwright")
-pytest.importorskip("vl_convert", reason="the page needs rep-ai-marts[report]")
-
 Row = dict[str, Any]
 
 ZONE = "America/Chicago"
