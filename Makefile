@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test replay lint bench chaos fuzz docs clean lock
+.PHONY: help run test replay lint bench chaos fuzz report docs clean lock
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -38,8 +38,8 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
-	$(BIN)/sqlfluff lint --disable-progress-bar models tests
-	@! grep -rnE --include='*.sql' '.{101}' models macros tests || { echo 'lines over 100'; exit 1; }
+	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
+	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
 
 bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
 	$(BIN)/python tests/bench/ingest.py
@@ -51,6 +51,9 @@ fuzz: .venv/.test ## damage documents for long, and load what takes minutes
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/python/test_fuzz.py \
 		tests/python/test_document.py
 
+report: .venv/.run ## the marts as one page to look at: target/report.html
+	@$(BIN)/rep-ai report
+
 docs: .venv/.run ## the documentation of the models: target/static_index.html
 	$(BIN)/dbt docs generate --static
 
@@ -61,7 +64,8 @@ clean: ## remove what make made, but no database
 lock: .venv/bin/python ## renew the lock files from pyproject.toml; UPGRADE=--upgrade takes the newest
 	$(INSTALL) uv
 	$(LOCK) --all-extras --output-file requirements-dev.lock
-	$(LOCK) --extra postgres --constraint requirements-dev.lock --output-file requirements.lock
+	$(LOCK) --extra postgres --extra report --constraint requirements-dev.lock \
+		--output-file requirements.lock
 
 sample_dumps: | .venv/.run
 	@rm -rf target/sample_dumps

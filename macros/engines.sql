@@ -89,6 +89,20 @@
 {%- endmacro %}
 
 
+{# What the first parentheses of a regular expression catch; NULL where it does not match. #}
+{% macro rep_ai_captured(text, pattern) -%}
+    {{ return(adapter.dispatch('rep_ai_captured', 'rep_ai')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro duckdb__rep_ai_captured(text, pattern) -%}
+    nullif(regexp_extract({{ text }}, '{{ pattern }}', 1), '')
+{%- endmacro %}
+
+{% macro postgres__rep_ai_captured(text, pattern) -%}
+    nullif(substring({{ text }} from '{{ pattern }}'), '')
+{%- endmacro %}
+
+
 {#
     The member `key` of a JSON object where it is text that is not empty; NULL for all else: not
     JSON, no object, no such member, a number, text that no table can hold. Of equal keys the last.

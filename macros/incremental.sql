@@ -18,8 +18,8 @@
 {% macro rep_ai_begin_build() -%}
     {%- if execute and flags.FULL_REFRESH and not var('rep_ai_allow_full_refresh') -%}
         {{ exceptions.raise_compiler_error(
-            'a full refresh is not allowed here, and rarely needed: see "Full refresh" in README.md; '
-            "--vars '{rep_ai_allow_full_refresh: true}' allows it"
+            'a full refresh is not allowed here, and rarely needed: see "Full refresh" in'
+            " README.md; --vars '{rep_ai_allow_full_refresh: true}' allows it"
         ) }}
     {%- endif -%}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
@@ -48,9 +48,10 @@
 
 
 {#
-    The number of the last build in which this model ran, or this test passed, so that what came later
-    is what it has not seen. 0 where it has to look at all: it never ran, its settings are others
-    now, or a model that it reads was built anew since, and no version tells what was there before.
+    The number of the last build in which this model ran, or this test passed, so that what came
+    later is what it has not seen. 0 where it has to look at all: it never ran, its settings are
+    others now, or a model that it reads was built anew since, and no version tells what was there
+    before.
 #}
 {% macro rep_ai_last_build() -%}
     {%- if not execute -%}
@@ -110,7 +111,7 @@
 
 {# What decides the rows of a mart, and the days that change, beside its inputs, as one text. #}
 {% macro rep_ai_settings() -%}
-    {%- if model.resource_type != 'model'
+    {%- if model.resource_type == 'test'
         or 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
         {{ return('') }}
     {%- endif -%}
@@ -399,7 +400,7 @@ select * from final
 {%- endmacro %}
 
 
-{# Note in the log which of the tests that read what has changed have passed; called after each run. #}
+{# Note in the log which tests of what is touched have passed; called at the end of each run. #}
 {% macro rep_ai_note_passes(results) -%}
     {%- if execute and flags.WHICH in ('build', 'test') and load_relation(rep_ai_build_log()) -%}
         {%- set rows = [] -%}
@@ -432,6 +433,20 @@ select * from final
     select changes.{{ key }}
     from (select * from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }}) as changes
     where changes.build_number > {{ last_build }} and changes.{{ key }} is not null
+{%- endmacro %}
+
+
+{# Whether a row is of a changed one; every row is where the mart is built anew. #}
+{% macro rep_ai_is_changed(what, last_build) -%}
+    {%- if last_build -%}
+        {{ {
+            'session': 'session_id',
+            'session_group': 'session_group_id',
+            'visitor': 'visitor_id',
+        }[what] }} in ({{ rep_ai_changed(what, last_build) }})
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -479,14 +494,18 @@ select * from final
 {%- endmacro %}
 
 
-{# Whether a time is on a changed day of the project's time zone; the range in UTC is quick to tell. #}
-{% macro rep_ai_on_changed_day(time, last_build) -%}
-    {%- set days = rep_ai_changed('day', last_build) -%}
-    {{ time }} >= (
-        select {{ dbt.dateadd('day', -1, 'min(days.activity_date)') }} from ({{ days }}) as days
-    )
-    and {{ time }} < (
-        select {{ dbt.dateadd('day', 2, 'max(days.activity_date)') }} from ({{ days }}) as days
-    )
-    and {{ rep_ai_local_date(time) }} in ({{ days }})
+{# The same of days in the project's time zone, by a time; the range in UTC is quick to tell. #}
+{% macro rep_ai_is_on_changed_day(time, last_build) -%}
+    {%- if last_build -%}
+        {%- set days = rep_ai_changed('day', last_build) -%}
+        {{ time }} >= (
+            select {{ dbt.dateadd('day', -1, 'min(days.activity_date)') }} from ({{ days }}) as days
+        )
+        and {{ time }} < (
+            select {{ dbt.dateadd('day', 2, 'max(days.activity_date)') }} from ({{ days }}) as days
+        )
+        and {{ rep_ai_local_date(time) }} in ({{ days }})
+    {%- else -%}
+        {{ time }} is not null
+    {%- endif -%}
 {%- endmacro %}

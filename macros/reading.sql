@@ -79,7 +79,40 @@
 {%- endmacro %}
 
 
-{# The end of the newest window that a loaded delivery covers: a query, for the source's freshness. #}
+{# The end of the newest loaded window: a query, for the source's freshness. #}
 {% macro rep_ai_newest_end(table) -%}
-    select max({{ rep_ai_time('end_time') }}) from {{ source('rep_ai', table) }} where status = 'loaded'
+    select max({{ rep_ai_time('end_time') }})
+    from {{ source('rep_ai', table) }}
+    where status = 'loaded'
+{%- endmacro %}
+
+
+{#
+    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine),
+    without user, password and port; an IPv6 address in its brackets. NULL where there is none: no
+    `://` after a scheme, nothing behind it, or what no host holds, such as a space.
+#}
+{% macro rep_ai_host(address) -%}
+    {%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}
+    {%- set user = '(?:[^/?#\\\\]*@)?' -%}
+    {%- set name = '[^]:@/?#[\\\\<>^|% \\t\\n\\r\\f\\v]+' -%}
+    {%- set host = '(\\[[0-9a-fA-F:.]+\\]|' ~ name ~ ')' -%}
+    {%- set rest = '(?::[0-9]*)?(?:[/?#\\\\]|$)' -%}
+    translate(
+        {{ rep_ai_captured(address, scheme ~ user ~ host ~ rest) }},
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+        'abcdefghijklmnopqrstuvwxyz'
+    )
+{%- endmacro %}
+
+
+{# Stop, with a word on what to do, where a raw table is missing that newer versions make. #}
+{% macro rep_ai_require(table) -%}
+    {%- set wanted = source('rep_ai', table) -%}
+    {%- if execute and not load_relation(wanted) -%}
+        {{ exceptions.raise_compiler_error(
+            'there is no ' ~ wanted ~ ' yet: run `rep-ai ingest` (or `rep-ai run`) of this version '
+            'once, which makes it of what is landed already, then build again'
+        ) }}
+    {%- endif -%}
 {%- endmacro %}

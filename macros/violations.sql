@@ -23,8 +23,8 @@
 {#
     Which rows of the violations a build looks at again, as conditions. What a delivery alone
     decides: where the deliveries of its night have changed. What its place among the others
-    decides: where the record or the group itself has. An unknown visitor: where it has come or gone,
-    or a session of it has; an unknown user: always.
+    decides: where the record or the group itself has. An unknown visitor: where it has come or
+    gone, or a session of it has; an unknown user: always.
 #}
 {% macro rep_ai_violations_to_take_out() -%}
     {%- set decided_by_delivery = "(rule in ('missing_id', 'key_differs_from_id', 'duplicate_id',"
@@ -65,4 +65,22 @@
     select changes.record_id
     from (select * from {{ ref('int_rep_ai__changed_records') }}) as changes
     where changes.entity = '{{ entity }}' and changes.build_number > {{ last_build }}
+{%- endmacro %}
+
+
+{# Whether a row is of such a window, or of such a record; every row is in a rebuild. #}
+{% macro rep_ai_is_of_changed_start(last_build) -%}
+    {%- if last_build -%}
+        window_start_at in ({{ rep_ai_changed_starts(last_build) }})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro rep_ai_is_changed_record(id, entity, last_build) -%}
+    {%- if last_build -%}
+        {{ id }} in ({{ rep_ai_changed_records(entity, last_build) }})
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-"""The command line: rep-ai run, ingest, sample, types and status."""
+"""The command line: rep-ai run, ingest, export, sample, types, status and report."""
 
 import errno
 import fcntl
@@ -113,12 +113,13 @@ def _in_words() -> Iterator[None]:
     from rep_ai.destinations import DestinationError
     from rep_ai.load import LoadError
     from rep_ai.project import ProjectError
+    from rep_ai.publish import PublishError
     from rep_ai.sources import SourceError
 
     try:
         with _interruptible():
             yield
-    except (DestinationError, LoadError, ProjectError, SourceError) as error:
+    except (DestinationError, LoadError, ProjectError, PublishError, SourceError) as error:
         raise _FailedError(_advised(error)) from error
     except OSError as error:
         # the reader of a pipe has seen enough
@@ -267,6 +268,15 @@ def ingest(**options: Any) -> None:
 @main.command()
 @_ingest_options
 @click.option("--full-refresh", is_flag=True, help="Rebuild what dbt would otherwise add to.")
+@click.option(
+    "--publish",
+    "copy",
+    type=click.Path(path_type=Path),
+    envvar="REP_AI_PUBLISH",
+    show_envvar=True,
+    metavar="FILE",
+    help="Replace this DuckDB file, at the end and at once, by a copy of the marts for readers.",
+)
 def run(**options: Any) -> None:
     """Land the dump files of each SOURCE, run dbt build, and say what came out."""
     _work("run", **options)
@@ -281,11 +291,12 @@ def _work(
     quiet: bool,
     as_json: bool,
     full_refresh: bool = False,
+    copy: Path | None = None,
     **options: Any,
 ) -> NoReturn:
     """Ingest, and build if the command says so; then end with the exit code."""
-    from rep_ai import load, progress, report
-    from rep_ai.destinations import of_target
+    from rep_ai import load, progress, publish, report
+    from rep_ai.destinations import DuckDB, of_target
 
     observer = progress.observer(quiet=quiet, as_json=as_json)
     outcome = report.Outcome(command)
@@ -294,6 +305,7 @@ def _work(
         with _in_words():
             destination = of_target(target)
             settings = _settings(variables)
+            copy = copy and publish.check_copy(destination, copy)
             if command == "run":
                 project.make_target_path()
             with destination.lock(), _working_folder():
@@ -314,6 +326,13 @@ def _work(
                     if talks:
                         report.show_build(outcome)
                     report.look_at_marts(outcome, destination, settings, talks=talks)
+                if copy and isinstance(destination, DuckDB):
+                    manifest = project.target_path() / "manifest.json"
+                    with observer.step(f"publishing {copy}"):
+                        publish.publish(destination, copy, manifest)
+                    outcome.published = str(copy)
+                    if talks:
+                        click.echo(f"A copy for readers is in {copy}.")
         rejected = SOME_REJECTED if outcome.ingest.rejected else DONE
         outcome.exit_code = FAILED if outcome.ingest.failed else rejected
     except _FailedError as error:
@@ -378,6 +397,22 @@ def _build(
             f"dbt build failed, see above and {project.log_path() / 'dbt.log'}; the dumps are "
             "landed: mend it and run again"
         )
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@_target
+@_speaks
+def export(directory: Path, target: str) -> None:
+    """Replace DIRECTORY by the marts as Parquet files with a manifest."""
+    from rep_ai import publish
+    from rep_ai.destinations import of_target
+
+    destination = of_target(target)
+    with destination.lock(), _working_folder():
+        tables = publish.export(destination, directory)["tables"]
+    rows, size = (sum(table[key] for table in tables) for key in ("rows", "bytes"))
+    click.echo(f"{len(tables)} marts, {rows:,} rows, {size / 1e6:,.1f} MB, in {directory}")
 
 
 @main.command()
@@ -490,3 +525,21 @@ def status(
     else:
         look.show(found)
     sys.exit(found["exit_code"])
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@_target
+@_vars
+@_speaks
+def report(file: Path | None, target: str, variables: dict[str, Any]) -> None:
+    """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
+    from rep_ai import page
+    from rep_ai.destinations import of_target
+
+    html = page.render(of_target(target), str(_settings(variables)["rep_ai_timezone"]))
+    if file is None:
+        project.make_target_path()
+        file = project.target_path() / "report.html"
+    page.write(file, html)
+    click.echo(f"{file}, {len(html.encode()) / 1e6:,.1f} MB")

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from rep_ai import project
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from dlt.common.destination import TDestinationReferenceArg
 
 # BI tools lag behind the newest storage format
@@ -49,6 +50,9 @@ class Destination(Protocol):
 
     def connect(self) -> Any:
         """Open a DB-API connection, to be closed by the caller."""
+
+    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
+        """Add rows to a table by a cursor of this database."""
 
     def dlt_destination(
         self, connection: Any = None, *, is_bounded: bool = True
@@ -148,6 +152,12 @@ class DuckDB:
                 )
             time.sleep(0.05)
 
+    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
+        """Add rows to a table by a cursor of this database."""
+        cursor.register("rows_to_append", rows)
+        cursor.execute(f"insert into {table} select * from rows_to_append")  # noqa: S608
+        cursor.unregister("rows_to_append")
+
     def dlt_destination(
         self, connection: Any = None, *, is_bounded: bool = True
     ) -> "TDestinationReferenceArg":
@@ -232,6 +242,13 @@ class Postgres:
             raise DestinationError(f"{self.name}: {' '.join(str(error).split())}") from None
         connection.autocommit = True
         return connection
+
+    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
+        """Add rows to a table by a cursor of this database."""
+        from psycopg2.extras import execute_values
+
+        values = [tuple(row.values()) for row in rows.to_pylist()]
+        execute_values(cursor, f"insert into {table} values %s", values, page_size=1000)  # noqa: S608
 
     def dlt_destination(
         self, connection: Any = None, *, is_bounded: bool = True

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from rep_ai import sources
+from rep_ai import sources, user_agents
 from rep_ai.destinations import Destination, DestinationError, qualified, tables
 from rep_ai.document import (
     RECORD_TABLES,
@@ -202,6 +202,7 @@ def ingest(
         for file, line in loader.failed:
             observer.failed(file, line)
         report.seconds = perf_counter() - started
+    _map_user_agents(destination, schema, observer)
     report.seconds = perf_counter() - started
     return report
 
@@ -242,6 +243,15 @@ def _prepare(destination: Destination, schema: str) -> Ledger:
             return _read_ledger(connection.cursor(), schema)
         except Exception as error:
             raise LoadError(_root_cause(error)) from error
+
+
+def _map_user_agents(destination: Destination, schema: str, observer: Observer) -> None:
+    try:
+        user_agents.complete(destination, schema, observer)
+    except DestinationError:
+        raise
+    except Exception as error:
+        raise LoadError(_root_cause(error)) from error
 
 
 def _read_ledger(cursor: Any, schema: str) -> Ledger:

@@ -73,6 +73,19 @@ class Database:
         """Rows of a query over one mart."""
         return self.rows(MARTS_SCHEMA, table, sql)
 
+    def records(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a mart by the names of the columns, which an older build may lack."""
+        rows = self.mart(table, "select * from {table}")
+        names = [column[0] for column in self._cursor.description] if rows else []
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def marts(self) -> list[str]:
+        """Names of the marts that are there, in order."""
+        seeds = {Path(seed).stem for seed in _SEEDS.values()}
+        return sorted(
+            name for schema, name in self.tables if schema == MARTS_SCHEMA and name not in seeds
+        )
+
     def unknown_types(self) -> list[UnknownType]:
         """Types that no seed lists, the most frequent first."""
         sql = "select kind, type, record_count from {table} order by record_count desc, kind, type"
@@ -147,6 +160,8 @@ class Outcome:
     dbt: dict[str, int] | None = None
     # mart -> rows
     marts: dict[str, int] | None = None
+    # the file that is a copy of them now
+    published: str | None = None
     # what in the marts is not as expected
     said: list[str] = field(default_factory=list)
     error: str | None = None
@@ -196,7 +211,11 @@ class Outcome:
             "bytes": ingest.bytes,
             "seconds": round(ingest.seconds, 3),
             "megabytes_per_second": round(_speed(ingest), 6),
-            **({"dbt": self.dbt, "marts": self.marts} if self.command == "run" else {}),
+            **(
+                {"dbt": self.dbt, "marts": self.marts, "published": self.published}
+                if self.command == "run"
+                else {}
+            ),
             "warnings": self.warnings(),
         }
 
@@ -250,13 +269,9 @@ def look_at_marts(
     from rep_ai import status
 
     with opened(destination) as database:
-        names = sorted(
-            name
-            for schema, name in database.tables
-            if schema == MARTS_SCHEMA and name not in {Path(seed).stem for seed in _SEEDS.values()}
-        )
         outcome.marts = {
-            name: database.mart(name, "select count(*) from {table}")[0][0] for name in names
+            name: database.mart(name, "select count(*) from {table}")[0][0]
+            for name in database.marts()
         }
         nights = status.night_warnings(database)
         outcome.said = [*nights, *status.data_warnings(database)]

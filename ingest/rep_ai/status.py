@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -15,11 +16,6 @@ from rep_ai.report import MARTS_SCHEMA, Database, opened, show_violations, table
 
 # how many of the last windows are shown and watched
 LAST_NIGHTS = 14
-# a night is measured by the nights of the same kind in so many days before it, if there are enough
-TRAILING_DAYS = 28
-ENOUGH_NIGHTS = 3
-# a night with less than this share of the usual actions is a warning
-FEW = 0.1
 COUNTED = ("visitors", "sessions", "actions", "interactions")
 
 
@@ -33,11 +29,9 @@ class Night(NamedTuple):
     version: str | None
     # by COUNTED; None where the dump lacks the collection, or there is none
     counts: dict[str, int | None]
-
-    @property
-    def kind(self) -> bool:
-        """Whether it is of a weekend; the middle of a day is of that day in every time zone."""
-        return (self.start + (self.end - self.start) / 2).weekday() >= 5
+    # by COUNTED; None where it is not known what is usual
+    usual: dict[str, float | None]
+    has_few_actions: bool
 
 
 def look(
@@ -130,7 +124,7 @@ def look(
                 "status": night.status,
                 "deliveries": night.deliveries,
                 "version": night.version,
-                "records": {name: _measured(nights, night, name) for name in COUNTED},
+                "records": {name: _measured(night, name) for name in COUNTED},
             }
             for night in nights[-LAST_NIGHTS:]
         ],
@@ -179,16 +173,24 @@ def _files(database: Database, schema: str) -> dict[str, Any]:
 
 
 def _nights(database: Database) -> list[Night]:
-    rows = database.mart(
-        "rep_ai__dump_calendar",
-        "select window_start_at, window_end_at, status, delivery_count, version, visitor_count, "
-        "session_count, action_count, interaction_count "
-        "from {table} order by window_start_at, window_end_at",
-    )
+    rows = database.records("rep_ai__dump_calendar")
     return [
-        Night(start, end, status, deliveries, version, dict(zip(COUNTED, counts, strict=True)))
-        for start, end, status, deliveries, version, *counts in rows
+        Night(
+            row["window_start_at"],
+            row["window_end_at"],
+            row["status"],
+            row["delivery_count"],
+            row["version"],
+            {name: row[f"{name[:-1]}_count"] for name in COUNTED},
+            {name: _number(row.get(f"usual_{name[:-1]}_count")) for name in COUNTED},
+            bool(row.get("has_few_actions")),
+        )
+        for row in sorted(rows, key=lambda row: (row["window_start_at"], row["window_end_at"]))
     ]
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _window(night: Night) -> dict[str, datetime]:
@@ -209,36 +211,21 @@ def _gaps(nights: list[Night]) -> list[dict[str, Any]]:
     ]
 
 
-def _usual(nights: list[Night], night: Night, name: str) -> float | None:
-    """The median of the trailing weeks' nights of the same kind, if they are enough."""
-    counts = [
-        other.counts[name] or 0
-        for other in nights
-        if timedelta(0) < night.start - other.start <= timedelta(days=TRAILING_DAYS)
-        and other.status != "missing"
-        and other.kind == night.kind
-    ]
-    return median(counts) if len(counts) >= ENOUGH_NIGHTS else None
-
-
-def _measured(nights: list[Night], night: Night, name: str) -> dict[str, Any]:
-    count, usual = night.counts[name], _usual(nights, night, name)
+def _measured(night: Night, name: str) -> dict[str, Any]:
+    count, usual = night.counts[name], night.usual[name]
     change = round(count / usual - 1, 4) if count is not None and usual else None
     return {"count": count, "usual": usual, "change": change}
 
 
 def _small(nights: list[Night]) -> list[str]:
     """A line for each of the last nights that has far fewer actions than usual."""
-    lines = []
-    for night in nights[-LAST_NIGHTS:]:
-        usual = _usual(nights, night, "actions")
-        count = night.counts["actions"] or 0
-        if night.status != "missing" and usual and count < usual * FEW:
-            lines.append(
-                f"the night from {night.start:%Y-%m-%d %H:%M} UTC has "
-                f"{_many(count, 'action', 'actions')}; the nights before it had {usual:,.0f}"
-            )
-    return lines
+    return [
+        f"the night from {night.start:%Y-%m-%d %H:%M} UTC has "
+        f"{_many(night.counts['actions'] or 0, 'action', 'actions')}; the nights before it had "
+        f"{night.usual['actions']:,.0f}"
+        for night in nights[-LAST_NIGHTS:]
+        if night.has_few_actions
+    ]
 
 
 def night_warnings(database: Database) -> list[str]:
@@ -354,5 +341,5 @@ def _show_last_nights(nights: list[dict[str, Any]]) -> None:
                 None if change is None else f"{round(change, 2) + 0:+,.0%}",
             ]
         rows.append(cells)
-    title = f"The last nights (UTC), and their change against the {TRAILING_DAYS // 7} weeks before"
+    title = "The last nights (UTC), and their change against the four weeks before"
     table(title, columns, rows)

@@ -5,7 +5,11 @@
 with
 
 {{ rep_ai_affected_records(
-    'stg_rep_ai__actions', 'unique_visitor_session_actions', 'action_id', last_build, may_be_open=false
+    'stg_rep_ai__actions',
+    'unique_visitor_session_actions',
+    'action_id',
+    last_build,
+    may_be_open=false,
 ) }}
 
 -- few ids come twice: all other records pass as they are, in the order of their dumps

@@ -5,7 +5,11 @@
 with
 
 {{ rep_ai_affected_records(
-    'stg_rep_ai__interactions', 'unique_visitor_session_interactions', 'interaction_id', last_build, may_be_open=true
+    'stg_rep_ai__interactions',
+    'unique_visitor_session_interactions',
+    'interaction_id',
+    last_build,
+    may_be_open=true,
 ) }}
 
 ranked as (

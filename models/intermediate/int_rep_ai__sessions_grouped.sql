@@ -16,28 +16,7 @@
 
 with recursive
 
-stitched as (
-
-    select
-        session_id,
-        label,
-        started_at
-    from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null
-
-),
-
 {% if last_build -%}
-previous as (
-
-    select
-        session_id,
-        session_group_id
-    from {{ this }}
-    where replaced_in is null
-
-),
-
 changed as (
 
     select distinct session_id
@@ -52,9 +31,9 @@ changed_groups as (
 
     union distinct
 
-    select previous.session_group_id
-    from previous
-    inner join changed on previous.session_id = changed.session_id
+    select session_group_id
+    from {{ this }}
+    where replaced_in is null and session_id in (select changed.session_id from changed)
 
 ),
 
@@ -64,43 +43,61 @@ walked as (
 
     union distinct
 
-    select previous.session_id
-    from previous
-    inner join changed_groups on previous.session_group_id = changed_groups.session_group_id
+    select session_id
+    from {{ this }}
+    where
+        replaced_in is null
+        and session_group_id in (select changed_groups.session_group_id from changed_groups)
 
 ),
 
 sessions as (
 
-    select stitched.*
-    from stitched
-    inner join walked on stitched.session_id = walked.session_id
+    select
+        session_id,
+        label,
+        started_at
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null and session_id in (select walked.session_id from walked)
 
 ),
 
 -- where a way leads out of what is walked again, it ends as it did
+ends as (
+
+    select
+        session_id,
+        session_group_id
+    from {{ this }}
+    where
+        replaced_in is null
+        and session_id in (select sessions.label from sessions)
+        and session_id not in (select walked.session_id from walked)
+
+),
+
 steps as (
 
     select
         sessions.session_id,
-        case
-            when walked.session_id is null
-                then coalesce(previous.session_group_id, sessions.label)
-            else sessions.label
-        end as label,
+        coalesce(ends.session_group_id, sessions.label) as label,
         sessions.started_at,
         labelled.label is null or labelled.label = labelled.session_id as is_last_step
     from sessions
     left join sessions as labelled on sessions.label = labelled.session_id
-    left join previous on sessions.label = previous.session_id
-    left join walked on sessions.label = walked.session_id
+    left join ends on sessions.label = ends.session_id
 
 ),
 
 {% else -%}
 sessions as (
 
-    select * from stitched
+    select
+        session_id,
+        label,
+        started_at
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null
 
 ),
 
@@ -251,12 +248,23 @@ reached_groups as (
 kept as (
 
     select
-        previous.session_id,
-        previous.session_group_id
-    from previous
-    inner join reached_groups on previous.session_group_id = reached_groups.session_group_id
-    left join walked on previous.session_id = walked.session_id
-    where walked.session_id is null
+        session_id,
+        session_group_id
+    from {{ this }}
+    where
+        replaced_in is null
+        and session_group_id in (select reached_groups.session_group_id from reached_groups)
+        and session_id not in (select walked.session_id from walked)
+
+),
+
+kept_starts as (
+
+    select
+        session_id,
+        started_at
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null and session_id in (select kept.session_id from kept)
 
 ),
 
@@ -273,9 +281,9 @@ members as (
     select
         kept.session_id,
         kept.session_group_id,
-        stitched.started_at
+        kept_starts.started_at
     from kept
-    inner join stitched on kept.session_id = stitched.session_id
+    inner join kept_starts on kept.session_id = kept_starts.session_id
 
 ),
 

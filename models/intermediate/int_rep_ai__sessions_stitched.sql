@@ -5,7 +5,11 @@
 with
 
 {{ rep_ai_affected_records(
-    'stg_rep_ai__sessions', 'unique_visitor_sessions', 'session_id', last_build, may_be_open=true
+    'stg_rep_ai__sessions',
+    'unique_visitor_sessions',
+    'session_id',
+    last_build,
+    may_be_open=true,
 ) }}
 
 ranked as (

@@ -10,11 +10,7 @@ records as (
 
     select *
     from {{ ref('stg_rep_ai__visitors') }}
-    where
-        visitor_id is not null
-        {%- if last_build %}
-        and visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
-        {%- endif %}
+    where visitor_id is not null and {{ rep_ai_is_changed('visitor', last_build) }}
 
 ),
 
@@ -31,9 +27,7 @@ sessions as (
 
     select *
     from {{ ref('fct_rep_ai__sessions') }}
-    {%- if last_build %}
-    where visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
-    {%- endif %}
+    where {{ rep_ai_is_changed('visitor', last_build) }}
 
 ),
 
@@ -69,9 +63,7 @@ interaction_totals as (
         visitor_id,
         count(*) as interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    {%- if last_build %}
-    where visitor_id in ({{ rep_ai_changed('visitor', last_build) }})
-    {%- endif %}
+    where {{ rep_ai_is_changed('visitor', last_build) }}
     group by visitor_id
 
 ),

@@ -1,22 +1,35 @@
-{{ config(materialized='view') }}
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
+    'session_id is null',
+    'session_id in (' ~ rep_ai_changed('session') ~ ')',
+]) }}") }}
+
+{%- set last_build = rep_ai_last_build() -%}
+{#- without a session all events are put in again: they are few -#}
+{%- set is_put_in = '(session_id is null or ' ~ rep_ai_is_changed('session', last_build) ~ ')' -%}
 
 with
 
 sessions as (
 
-    select * from {{ ref('fct_rep_ai__sessions') }}
+    select *
+    from {{ ref('fct_rep_ai__sessions') }}
+    where {{ rep_ai_is_changed('session', last_build) }}
 
 ),
 
 actions as (
 
-    select * from {{ ref('fct_rep_ai__actions') }}
+    select *
+    from {{ ref('fct_rep_ai__actions') }}
+    where {{ is_put_in if last_build else 'true' }}
 
 ),
 
 interactions as (
 
-    select * from {{ ref('fct_rep_ai__interactions') }}
+    select *
+    from {{ ref('fct_rep_ai__interactions') }}
+    where {{ is_put_in if last_build else 'true' }}
 
 ),
 

@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('interaction_id') }}") }}
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ rep_ai_take_out_sessions('interaction_id') }}",
+) }}
 
 {%- set last_build = rep_ai_last_build() -%}
 
@@ -12,19 +15,25 @@ known_types as (
 
 interactions as (
 
-    {{ rep_ai_rows_of_changed_sessions('int_rep_ai__interactions_stitched', last_build, 'interaction_id') }}
+    {{ rep_ai_rows_of_changed_sessions(
+        'int_rep_ai__interactions_stitched', last_build, 'interaction_id'
+    ) }}
 
 ),
 
 sessions as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }} where replaced_in is null
+    select *
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
 
 ),
 
 groups as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }} where replaced_in is null
+    select *
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
 
 ),
 

@@ -10,9 +10,7 @@ sessions as (
 
     select *
     from {{ ref('fct_rep_ai__sessions') }}
-    {%- if last_build %}
-    where session_group_id in ({{ rep_ai_changed('session_group', last_build) }})
-    {%- endif %}
+    where {{ rep_ai_is_changed('session_group', last_build) }}
 
 ),
 

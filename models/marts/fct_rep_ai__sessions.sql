@@ -12,7 +12,9 @@ sessions as (
 
 groups as (
 
-    select * from {{ ref('int_rep_ai__sessions_grouped') }} where replaced_in is null
+    select *
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
 
 ),
 
@@ -22,9 +24,7 @@ action_counts as (
         session_id,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    {%- if last_build %}
-    where session_id in ({{ rep_ai_changed('session', last_build) }})
-    {%- endif %}
+    where {{ rep_ai_is_changed('session', last_build) }}
     group by session_id
 
 ),
@@ -36,9 +36,7 @@ interaction_counts as (
         count(*) as interaction_count,
         count(case when is_accepted then 1 end) as accepted_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    {%- if last_build %}
-    where session_id in ({{ rep_ai_changed('session', last_build) }})
-    {%- endif %}
+    where {{ rep_ai_is_changed('session', last_build) }}
     group by session_id
 
 ),

@@ -97,11 +97,7 @@ deliveries as (
 
     select *
     from {{ ref('stg_rep_ai__deliveries') }}
-    where
-        is_current
-        {%- if last_build %}
-        and window_start_at in ({{ rep_ai_changed_starts(last_build) }})
-        {%- endif %}
+    where is_current and {{ rep_ai_is_of_changed_start(last_build) }}
 
 ),
 
@@ -112,9 +108,7 @@ deliveries as (
         *,
         window_start_at as dump_start_at
     from {{ ref('stg_rep_ai__' ~ model) }}
-    {%- if last_build %}
     where delivery_id in (select deliveries.delivery_id from deliveries)
-    {%- endif %}
 
 ),
 
@@ -125,9 +119,7 @@ rejected_records as (
         *,
         window_start_at as dump_start_at
     from {{ ref('stg_rep_ai__rejected_records') }}
-    {%- if last_build %}
     where delivery_id in (select deliveries.delivery_id from deliveries)
-    {%- endif %}
 
 ),
 
@@ -139,11 +131,7 @@ merged_{{ model }} as (
     {% else %}
     select *
     from {{ ref(table) }}
-    where
-        replaced_in is null
-        {%- if last_build %}
-        and {{ id }} in ({{ rep_ai_changed_records(collection, last_build) }})
-        {%- endif %}
+    where replaced_in is null and {{ rep_ai_is_changed_record(id, collection, last_build) }}
     {% endif %}
 ),
 
@@ -154,9 +142,15 @@ memberships as (
     from {{ ref('int_rep_ai__sessions_grouped') }}
     where
         replaced_in is null
-        {%- if last_build %}
-        and session_group_id in ({{ rep_ai_changed_records('session_groups', last_build) }})
-        {%- endif %}
+        and {{ rep_ai_is_changed_record('session_group_id', 'session_groups', last_build) }}
+
+),
+
+members as (
+
+    select *
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null and session_id in (select memberships.session_id from memberships)
 
 ),
 
@@ -165,13 +159,11 @@ grouped_sessions as (
     select
         memberships.session_group_id,
         memberships.session_number_in_group,
-        sessions.session_id,
-        sessions.visitor_id,
-        sessions.last_window_start_at
+        members.session_id,
+        members.visitor_id,
+        members.last_window_start_at
     from memberships
-    inner join (select * from {{ ref('int_rep_ai__sessions_stitched') }}) as sessions
-        on memberships.session_id = sessions.session_id
-    where sessions.replaced_in is null
+    inner join members on memberships.session_id = members.session_id
 
 ),
 
@@ -340,6 +332,7 @@ end_before_start as (
 
 ),
 
+-- users are few and come in every dump: of all interactions it is asked whether theirs is known
 {% for rule, (entity, model, id, reference, dimension) in {
     'unknown_visitor': [
         'unique_visitor_sessions', 'visiting_sessions', 'session_id', 'visitor_id', 'visitors'
@@ -358,10 +351,15 @@ end_before_start as (
     from {{ ref(merged[entity]) }}
     where
         replaced_in is null
-        -- users are few, and come in every dump
-        {%- if last_build and rule == 'unknown_visitor' %}
-        and {{ id }} in ({{ rep_ai_changed_records(rule, last_build) }})
+        {%- if rule == 'unknown_visitor' %}
+        and {{ rep_ai_is_changed_record(id, rule, last_build) }}
         {%- endif %}
+
+),
+
+held_{{ dimension }} as (
+
+    select {{ reference }} from {{ ref('dim_rep_ai__' ~ dimension) }}
 
 ),
 
@@ -373,29 +371,27 @@ end_before_start as (
         {{ model }}.last_window_start_at as dump_start_at,
         {{ dbt.concat(["'no dump holds " ~ reference ~ " '", model ~ '.' ~ reference]) }} as detail
     from {{ model }}
-    left join (select * from {{ ref('dim_rep_ai__' ~ dimension) }}) as held
-        on {{ model }}.{{ reference }} = held.{{ reference }}
+    left join held_{{ dimension }} as held on {{ model }}.{{ reference }} = held.{{ reference }}
     where {{ model }}.{{ reference }} is not null and held.{{ reference }} is null
 
 ),
 
 {% endfor -%}
--- what is named, of all there is
+{% set is_named -%}
+    session_id in (
+        select merged_actions.session_id from merged_actions
+        union all
+        select merged_interactions.session_id from merged_interactions
+        union all
+        select memberships.session_group_id from memberships
+    )
+{%- endset -%}
+
 held_sessions as (
 
     select session_id
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where
-        replaced_in is null
-        {%- if last_build %}
-        and session_id in (
-            select merged_actions.session_id from merged_actions
-            union all
-            select merged_interactions.session_id from merged_interactions
-            union all
-            select memberships.session_group_id from memberships
-        )
-        {%- endif %}
+    where replaced_in is null and {{ is_named if last_build else 'true' }}
 
 ),
 
@@ -514,22 +510,28 @@ accepted_before_start as (
 
 {% for collection in lasting -%}
 {%- set model, id = collections[collection][:2] -%}
+{%- set searched = 'searched_' ~ model -%}
+{%- set is_near = 'delivery_id in (select delivery_id from ' ~ searched ~ ')' -%}
 {% if last_build -%}
--- their records lie in the windows between the first and the last one
-searched_{{ model }} as (
+spans_{{ model }} as (
 
-    select distinct searched.delivery_id
-    from (select * from {{ ref('int_rep_ai__deliveries') }}) as searched
-    inner join (
-        select distinct
-            first_window_start_at,
-            last_window_start_at
-        from merged_{{ model }}
-    ) as spans
+    select distinct
+        first_window_start_at,
+        last_window_start_at
+    from merged_{{ model }}
+
+),
+
+-- their records lie in the windows between the first and the last one
+{{ searched }} as (
+
+    select distinct deliveries.delivery_id
+    from (select * from {{ ref('int_rep_ai__deliveries') }}) as deliveries
+    inner join spans_{{ model }} as spans
         on
-            searched.window_start_at >= spans.first_window_start_at
-            and searched.window_start_at <= spans.last_window_start_at
-    where searched.replaced_in is null
+            deliveries.window_start_at >= spans.first_window_start_at
+            and deliveries.window_start_at <= spans.last_window_start_at
+    where deliveries.replaced_in is null
 
 ),
 
@@ -542,12 +544,8 @@ lasting_{{ model }} as (
     from {{ ref('stg_rep_ai__' ~ model) }}
     where
         {{ id }} is not null
-        {%- if last_build %}
-        and delivery_id in (
-            select searched_{{ model }}.delivery_id from searched_{{ model }}
-        )
-        and {{ id }} in ({{ rep_ai_changed_records(collection, last_build) }})
-        {%- endif %}
+        and {{ rep_ai_is_changed_record(id, collection, last_build) }}
+        and {{ is_near if last_build else 'true' }}
 
 ),
 

@@ -13,11 +13,7 @@ sessions as (
         count(*) as session_count,
         count(distinct visitor_id) as visitor_count
     from {{ ref('fct_rep_ai__sessions') }}
-    where
-        started_at is not null
-        {%- if last_build %}
-        and {{ rep_ai_on_changed_day('started_at', last_build) }}
-        {%- endif %}
+    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
     group by 1
 
 ),
@@ -29,11 +25,7 @@ groups as (
         count(*) as session_group_count,
         sum(active_seconds) as active_seconds
     from {{ ref('fct_rep_ai__session_groups') }}
-    where
-        started_at is not null
-        {%- if last_build %}
-        and {{ rep_ai_on_changed_day('started_at', last_build) }}
-        {%- endif %}
+    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
     group by 1
 
 ),
@@ -44,11 +36,7 @@ actions as (
         {{ rep_ai_local_date('occurred_at') }} as activity_date,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    where
-        occurred_at is not null
-        {%- if last_build %}
-        and {{ rep_ai_on_changed_day('occurred_at', last_build) }}
-        {%- endif %}
+    where {{ rep_ai_is_on_changed_day('occurred_at', last_build) }}
     group by 1
 
 ),
@@ -65,11 +53,7 @@ interactions as (
         count(case when acceptance = 'not_accepted' then 1 end) as not_accepted_interaction_count,
         count(case when acceptance = 'unknown' then 1 end) as unknown_acceptance_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where
-        started_at is not null
-        {%- if last_build %}
-        and {{ rep_ai_on_changed_day('started_at', last_build) }}
-        {%- endif %}
+    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
     group by 1
 
 ),

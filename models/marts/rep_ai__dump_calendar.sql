@@ -1,5 +1,7 @@
 {{ config(tags=['health']) }}
 
+{%- set measures = ['visitor', 'session', 'action', 'interaction'] %}
+
 with
 
 deliveries as (
@@ -46,6 +48,63 @@ windows as (
 
 ),
 
+-- the day that holds the twelfth hour is the night's own in nearly every time zone
+nights as (
+
+    select
+        *,
+        extract(isodow from {{ dbt.dateadd('hour', 12, 'window_start_at') }}) in (6, 7)
+            as is_weekend,
+        {{ rep_ai_milliseconds_between('window_start_at', 'window_end_at') }} as length
+    from windows
+
+),
+
+-- the four weeks before: working days and weekends apart, as long but for an hour
+usual as (
+
+    select
+        {%- for measure in measures %}
+        case
+            when count(others.{{ measure }}_count) >= 3
+                then
+                    cast(
+                        percentile_cont(0.5) within group (order by others.{{ measure }}_count)
+                        as decimal(18, 1)
+                    )
+        end as usual_{{ measure }}_count,
+        {%- endfor %}
+        nights.window_start_at,
+        nights.window_end_at
+    from nights
+    inner join nights as others
+        on
+            nights.window_start_at > others.window_start_at
+            and others.window_start_at >= {{ dbt.dateadd('day', -28, 'nights.window_start_at') }}
+            and nights.is_weekend = others.is_weekend
+            and abs(nights.length - others.length) <= 3600000
+    group by nights.window_start_at, nights.window_end_at
+
+),
+
+measured as (
+
+    select
+        windows.*,
+        {%- for measure in measures %}
+        usual.usual_{{ measure }}_count,
+        {%- endfor %}
+        coalesce(
+            coalesce(windows.action_count, 0) * 10 < usual.usual_action_count, false
+        ) as has_few_actions
+    from windows
+    left join usual
+        on
+            windows.window_start_at = usual.window_start_at
+            and windows.window_end_at = usual.window_end_at
+
+),
+
 gaps as (
 
     select
@@ -58,7 +117,11 @@ gaps as (
         cast(null as {{ dbt.type_bigint() }}) as visitor_count,
         cast(null as {{ dbt.type_bigint() }}) as session_count,
         cast(null as {{ dbt.type_bigint() }}) as action_count,
-        cast(null as {{ dbt.type_bigint() }}) as interaction_count
+        cast(null as {{ dbt.type_bigint() }}) as interaction_count,
+        {%- for measure in measures %}
+        cast(null as decimal(18, 1)) as usual_{{ measure }}_count,
+        {%- endfor %}
+        false as has_few_actions
     from neighbours
     where covered_until < window_start_at
 
@@ -66,7 +129,7 @@ gaps as (
 
 final as (
 
-    select * from windows
+    select * from measured
     union all
     select * from gaps
 

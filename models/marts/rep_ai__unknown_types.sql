@@ -8,13 +8,18 @@
 with
 
 {% for kind, (table, time) in kinds.items() -%}
+known_{{ kind }}_types as (
+
+    select type from {{ ref('rep_ai_' ~ kind ~ '_types') }}
+
+),
+
 -- of all records this one column is read
 unknown_{{ kind }}_types as (
 
     select distinct records.{{ kind }}_type as type
     from (select * from {{ ref(table) }}) as records
-    left join (select * from {{ ref('rep_ai_' ~ kind ~ '_types') }}) as known
-        on records.{{ kind }}_type = known.type
+    left join known_{{ kind }}_types as known on records.{{ kind }}_type = known.type
     where known.type is null and records.{{ kind }}_type is not null
 
 ),

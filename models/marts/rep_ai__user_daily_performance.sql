@@ -16,12 +16,7 @@ interactions as (
         duration_seconds,
         seconds_to_accept
     from {{ ref('fct_rep_ai__interactions') }}
-    where
-        user_id is not null
-        and started_at is not null
-        {%- if last_build %}
-        and {{ rep_ai_on_changed_day('started_at', last_build) }}
-        {%- endif %}
+    where user_id is not null and {{ rep_ai_is_on_changed_day('started_at', last_build) }}
 
 ),
 

@@ -88,7 +88,8 @@ def repeat(template: Path, database: Path, days: int) -> None:
             source = f"template.rep_ai_raw.{table}"
             connection.execute(f"create table rep_ai_raw.{table} as from {source} limit 0")
             names = [column["name"] for column in columns]
-            periods = 1 if table.startswith("_dlt") else -(-days // NIGHTS)
+            once = table.startswith("_") or table == "user_agents"
+            periods = 1 if once else -(-days // NIGHTS)
             for period in range(-periods + 1, 1):
                 values = ", ".join(later(table, name, period) for name in names)
                 connection.execute(f"insert into rep_ai_raw.{table} select {values} from {source}")

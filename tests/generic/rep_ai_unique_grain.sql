@@ -1,7 +1,7 @@
 {#
     Fails for each value of the columns, taken together, that is in several rows; NULL is a value.
-    A test that says what a build has `touched` (`versions`, or all rows of `sessions`) reads the rows
-    of these values alone: what was unique when it last passed, and has not been touched since, is.
+    A test that says what a build touches (`versions`, or all rows of `sessions`) reads the rows of
+    the touched values alone: what was unique when it last passed, and was not touched since, is.
 #}
 {% test rep_ai_unique_grain(model, columns, touched=none) %}
     {%- set last_pass = rep_ai_last_build() if touched else 0 %}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from postgres import server
+from warehouse import Warehouse, build
 
 # HYPOTHESIS_PROFILE=long searches longer
 settings.register_profile(
@@ -29,6 +30,12 @@ def postgres() -> Iterator[dict[str, str]]:
     """A running PostgreSQL server, as the PG* environment variables that lead to it."""
     with server() as variables:
         yield variables
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A small database that the whole program has built; nothing may change it."""
+    return build(tmp_path_factory.mktemp("warehouse"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -130,7 +130,7 @@ class Place:
             return {
                 f"{schema}.{name}": rows_of(cursor, f'"{database}"."{schema}"."{name}"')
                 for database, schema, name in named(cursor)
-                if not name.startswith("_dlt_")
+                if not name.startswith("_")
             }
 
     def check_whole(self) -> None:

@@ -25,11 +25,13 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from oracle import JSON_COLUMNS, Delivery, Row, canonical_json
-from rep_ai import load
+from rep_ai import load, user_agents
 from rep_ai.sources import MAX_DOCUMENT_BYTES, SourceFile
 
 PROJECT = Path(__file__).resolve().parents[2]
 RAW_SCHEMA = "rep_ai_raw"
+# marts that the parser of user agents alone decides
+PARSED = {"dim_rep_ai__user_agents"}
 # columns that are for reading, not for reckoning
 UNPROMISED = {"rep_ai__contract_violations": {"severity", "detail"}}
 
@@ -177,6 +179,7 @@ def land(loads: Iterable[Load], folder: Path) -> dict[str, pa.Table]:
         )
         for name in tables
     }
+    landed["user_agents"] = user_agents.USER_AGENTS.empty_table()
     landed["_dlt_loads"] = pa.table(
         {
             "load_id": pa.array([load_id for load_id, _ in finished], pa.string()),
@@ -255,7 +258,11 @@ class Database:
             self._connection.execute(
                 f"create or replace {model.kind} {model.relation} as {model.sql}"
             )
-        return {m.name: rows_of(self._connection, m.relation) for m in self._project.marts}
+        return {
+            mart.name: rows_of(self._connection, mart.relation)
+            for mart in self._project.marts
+            if mart.name not in PARSED
+        }
 
 
 def rows_of(connection: Any, relation: str) -> list[Row]:

@@ -904,6 +904,43 @@ def user_rows(world: World, interactions: list[Row]) -> list[Row]:
     return rows
 
 
+# ----------------------------------------------------------------------------- section 5: referrers
+
+FOLDED = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+SCHEME = set("abcdefghijklmnopqrstuvwxyz0123456789+-.")
+NO_HOST = set("]:@/?#[\\<>^|% \t\n\r\f\v")
+
+
+def host_of(address: str) -> str | None:
+    """The host of an address, in lower case as far as it is ASCII."""
+    scheme, mark, rest = address.partition("://")
+    folded = scheme.translate(FOLDED)
+    if not mark or not folded or set(folded) - SCHEME or not "a" <= folded[0] <= "z":
+        return None
+    for end in "/?#\\":
+        rest = rest.partition(end)[0]
+    host = rest.rpartition("@")[2]
+    if host.startswith("["):
+        inside, closed, port = host[1:].partition("]")
+        if not closed or not inside or set(inside) - set("0123456789abcdefABCDEF:."):
+            return None
+        name = f"[{inside}]"
+    else:
+        name, colon, port = host.partition(":")
+        port = colon + port
+        if not name or set(name) & NO_HOST:
+            return None
+    if port and (port[0] != ":" or set(port[1:]) - set("0123456789")):
+        return None
+    return name.translate(FOLDED)
+
+
+def referrer_rows(sessions: list[Row]) -> list[Row]:
+    """dim_rep_ai__referrers."""
+    referrers = {str(row["referrer"]) for row in sessions if row["referrer"] is not None}
+    return [{"referrer": text, "referrer_host": host_of(text)} for text in sorted(referrers)]
+
+
 # ------------------------------------------------------------------------- section 5: daily reports
 
 
@@ -1017,6 +1054,34 @@ CALENDAR_COUNTS = {
 }
 
 
+# Counts that are measured by what is usual.
+MEASURED = ("visitor_count", "session_count", "action_count", "interaction_count")
+
+
+def usual_count(world: World, dump: Dump, column: str) -> Decimal | None:
+    """The median over the four weeks before, of windows of the same kind and length."""
+    half_day, hour, day = 43_200_000, 3_600_000, 86_400_000
+
+    def is_weekend(window: Window) -> bool:
+        # 1970-01-01 was a Thursday
+        return (window[0] + half_day) // day % 7 in (2, 3)
+
+    start, end = dump.window
+    counts = sorted(
+        len(records)
+        for other in world.dumps
+        if 0 < start - other.window[0] <= 28 * day
+        and is_weekend(other.window) == is_weekend(dump.window)
+        and abs((other.window[1] - other.window[0]) - (end - start)) <= hour
+        and (records := other.collections[CALENDAR_COUNTS[column]]) is not None
+    )
+    if len(counts) < 3:
+        return None
+    middle = len(counts) // 2
+    twice = 2 * counts[middle] if len(counts) % 2 else counts[middle - 1] + counts[middle]
+    return (Decimal(twice) / 2).quantize(Decimal("0.1"))
+
+
 def dump_calendar_rows(world: World) -> list[Row]:
     """rep_ai__dump_calendar: every current window, and the gaps between them."""
     rows: list[Row] = []
@@ -1031,7 +1096,8 @@ def dump_calendar_rows(world: World) -> list[Row]:
                 "delivery_count": 0,
                 "version": None,
             }
-            rows.append(gap | dict.fromkeys(CALENDAR_COUNTS))
+            unknown = dict.fromkeys((*CALENDAR_COUNTS, *(f"usual_{name}" for name in MEASURED)))
+            rows.append(gap | unknown | {"has_few_actions": False})
         overlaps = any(
             other != dump.window and other[0] < end and start < other[1] for other in world.windows
         )
@@ -1045,6 +1111,11 @@ def dump_calendar_rows(world: World) -> list[Row]:
         for column, entity in CALENDAR_COUNTS.items():
             records = dump.collections[entity]
             row[column] = None if records is None else len(records)
+        for column in MEASURED:
+            row[f"usual_{column}"] = usual_count(world, dump, column)
+        usual = usual_count(world, dump, "action_count")
+        actions = dump.collections[ACTIONS] or []
+        row["has_few_actions"] = usual is not None and len(actions) * 10 < usual
         rows.append(row)
         reached = end if reached is None else max(reached, end)
     return rows
@@ -1336,7 +1407,10 @@ def marts(
     include_unknown_types: bool = False,
     timezone: str = "UTC",
 ) -> dict[str, list[Row]]:
-    """All marts of section 5, from a set of deliveries in any order."""
+    """All marts of section 5, from a set of deliveries in any order.
+
+    But for `dim_rep_ai__user_agents`: what a user agent is, nothing but the parser says.
+    """
     world = read_world(deliveries)
     zone = ZoneInfo(timezone)
     known_actions, known_talks = set(action_types), set(interaction_types)
@@ -1360,6 +1434,7 @@ def marts(
         "fct_rep_ai__events": event_rows(sessions, actions, interactions),
         "dim_rep_ai__visitors": visitor_rows(world, interactions),
         "dim_rep_ai__users": user_rows(world, interactions),
+        "dim_rep_ai__referrers": referrer_rows(sessions),
         "rep_ai__daily_activity": daily_activity_rows(
             sessions, groups, actions, interactions, zone
         ),

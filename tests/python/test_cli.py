@@ -159,7 +159,7 @@ def test_run_says_what_came_out(place: Place) -> None:
             "select table_name from information_schema.tables where table_schema = 'rep_ai' "
             "and table_name not in ('rep_ai_action_types', 'rep_ai_interaction_types')"
         ).fetchall()
-        assert len(marts) == 12
+        assert len(marts) == 14
         for (mart,) in marts:
             found = re.search(rf"^rep_ai\.{mart} +([\d,]+)$", place.said, re.MULTILINE)
             assert found, mart
@@ -532,7 +532,7 @@ def test_json_of_run(place: Place) -> None:
     assert document["dbt"]["models"] == len(list((ROOT / "models").glob("*/*.sql")))
     assert document["dbt"]["seeds"] == 2 and document["dbt"]["tests"] > 50
     assert (document["dbt"]["warnings"], document["dbt"]["failures"]) == (1, 0)
-    assert len(document["marts"]) == 12
+    assert len(document["marts"]) == 14
     assert document["marts"] == {
         mart: query(place.database, f"select count(*) from rep_ai.rep_ai.{mart}")[0][0]
         for mart in document["marts"]

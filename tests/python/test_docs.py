@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,21 @@ import pytest
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai import load
 from rep_ai.destinations import DuckDB
+from rep_ai.user_agents import USER_AGENTS
 from rep_ai.vendor import COLLECTIONS
 
+# raw columns that may hold personal data, and columns that are made of them under other names
 PERSONAL = {
     "_extra",
     "custom_id",
     "custom_metadata",
     "display_name",
-    "email",
     "email_address",
-    "person_id",
-    "properties",
     "record",
     "referrer",
     "user_agent",
 }
+RENAMED = {"email": "custom_metadata", "person_id": "custom_id", "properties": "_extra"}
 # a dump in which each collection has one record, and that record has no field of the vendor's
 BARE = {
     "version": "1.0.0",
@@ -43,6 +44,19 @@ BARE = {
 }
 MISSING_FIELD = "rule field_missing, entity unique_visitor_session_actions, record_id action: 1"
 MISSING_ID = "rule missing_id, entity unique_visitor_session_actions: 1, such as no id and no key"
+# the nights of the examples in the pages of the violation rules
+NIGHTS = (1_768_003_200_000, 1_768_089_600_000, 1_768_176_000_000)
+RULES = "model.rep_ai.rep_ai__contract_violations"
+RULE = re.compile(r"^    '(\w+)': '(error|warn)',$", re.MULTILINE)
+EXAMPLE = re.compile(r"```json\n(.*?)```", re.DOTALL)
+EXAMPLE_ROW = re.compile(r"^\| (\w+) \| ?(\S*) ?\| (.*?) \|$", re.MULTILINE)
+PARTS = ("**What it shows.** ", "**Example.**", "**Why it matters.** ", "**What to do.** ")
+KINDS = (
+    *("model", "seed", "source", "macro", "test"),
+    *("analysis", "exposure", "metric", "semantic_model"),
+)
+LABELLED = ("exposure", "metric")
+LINK = re.compile(r"\(#!/\w+/([\w.]+)\)")
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}")
 IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
@@ -55,13 +69,14 @@ class Project:
     """What dbt knows of the project, and of the database it has built."""
 
     folder: Path
+    database: DuckDB
     manifest: Thing
     catalog: Thing
     output: str
 
     def of_kind(self, *kinds: str) -> Iterator[Thing]:
-        """Nodes, sources and macros of this project."""
-        for group in ("nodes", "sources", "macros"):
+        """Nodes, sources, macros, exposures and metrics of this project."""
+        for group in ("nodes", "sources", "macros", "exposures", "metrics", "semantic_models"):
             for thing in self.manifest[group].values():
                 if thing["package_name"] == "rep_ai" and thing["resource_type"] in kinds:
                     yield thing
@@ -75,6 +90,22 @@ class Project:
     def marts(self) -> Iterator[Thing]:
         """The models that are the project's public surface."""
         return (model for model in self.of_kind("model") if model["schema"] == "rep_ai")
+
+    def semantics(self) -> Iterator[tuple[str, Thing]]:
+        """What semantic models are made of, with a name to show."""
+        for model in self.of_kind("semantic_model"):
+            for part in ("entities", "dimensions", "measures"):
+                for thing in model[part]:
+                    yield f"{model['name']}.{thing['name']}", thing
+
+    def pages(self) -> dict[str, str]:
+        """The pages of documentation of the violation rules."""
+        start = "doc.rep_ai.violation_"
+        return {
+            key.removeprefix(start): block["block_contents"]
+            for key, block in self.manifest["docs"].items()
+            if key.startswith(start) and key != f"{start}rule"
+        }
 
 
 def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -91,37 +122,63 @@ def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def examples() -> list[Thing]:
+    """The dumps of the pages of the violation rules: those without a window make two nights."""
+    nights: list[Thing] = [
+        {"version": "1.0.0", "start_time": start, "end_time": end}
+        | {c.name: {} if c.is_object else [] for c in COLLECTIONS}
+        for start, end in pairwise(NIGHTS)
+    ]
+    dumps = []
+    for page in (PROJECT / "models" / "violations.md").read_text("utf-8").split("{% enddocs %}"):
+        for night, text in zip(nights, EXAMPLE.findall(page), strict=False):
+            example = json.loads(text)
+            if "start_time" in example:
+                dumps.append({"version": "1.0.0", **example})
+                continue
+            for name, entries in example.items():
+                if isinstance(entries, dict):
+                    assert not night[name].keys() & entries.keys()
+                    night[name].update(entries)
+                else:
+                    night[name] += entries
+    return [*nights, *dumps]
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("docs")
-    dump = folder / "bare.json"
-    dump.write_text(json.dumps(BARE), encoding="utf-8")
+    dumps = [BARE, *examples()]
+    paths = [folder / f"{number}.json" for number, _ in enumerate(dumps)]
+    for path, dump in zip(paths, dumps, strict=True):
+        path.write_text(json.dumps(dump), encoding="utf-8")
     database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
-    report = load.ingest([str(dump)], database, schema=RAW_SCHEMA)
-    assert report.loaded
+    report = load.ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
+    assert len(report.loaded) == len(dumps)
     build = dbt(folder, "build", *NO_UNIT_TESTS)
     assert build.returncode == 0, build.stdout
-    docs = dbt(folder, "docs", "generate")
+    docs = dbt(folder, "docs", "generate", "--static")
     assert docs.returncode == 0, docs.stdout
     manifest, catalog = (
         json.loads((folder / "target" / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("manifest", "catalog")
     )
-    return Project(folder, manifest, catalog, build.stdout)
+    return Project(folder, database, manifest, catalog, build.stdout)
 
 
 def test_everything_is_described(project: Project) -> None:
     things = [
         thing
-        for thing in project.of_kind("model", "seed", "source", "macro", "test")
+        for thing in project.of_kind(*KINDS)
         # data tests from property files speak by their name, dispatched macros by their shell
         if not thing.get("test_metadata") and not IMPLEMENTATION.match(thing["name"])
     ]
-    assert {thing["resource_type"] for thing in things} == {
-        *("model", "seed", "source", "macro", "test")
-    }
-    bare = [thing["unique_id"] for thing in things if not thing["description"].strip()]
-    bare += [name for name, column in project.columns() if not column["description"].strip()]
+    assert {thing["resource_type"] for thing in things} == {*KINDS}
+    bare = [thing["unique_id"] for thing in things if not (thing["description"] or "").strip()]
+    for name, part in (*project.columns(), *project.semantics()):
+        if not (part["description"] or "").strip():
+            bare.append(name)
+    bare += [thing["unique_id"] for thing in project.of_kind(*LABELLED) if not thing["label"]]
     bare += [
         f"{macro['name']}({argument['name']})"
         for macro in project.of_kind("macro")
@@ -143,18 +200,19 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
         for source in project.of_kind("source")
         if source["name"] != "_dlt_loads"
     }
-    assert listed == {name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()}
+    assert listed == {
+        **{name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()},
+        "user_agents": USER_AGENTS.names,
+    }
 
 
 def test_every_field_of_the_vendor_is_read_and_missed(project: Project) -> None:
-    relation = project.manifest["nodes"]["model.rep_ai.rep_ai__contract_violations"]
-    query = f"""
-        select entity, record_id from {relation["schema"]}.{relation["name"]}
-        where rule = 'field_missing'
+    query = """
+        select entity, record_id from rep_ai.rep_ai__contract_violations
+        where rule = 'field_missing' and dump_start_at = epoch_ms($1)
     """
-    database = DuckDB(Path(environment(project.folder)["REP_AI_DUCKDB"]))
-    with database.connect() as connection:
-        missing = connection.execute(query).fetchall()
+    with project.database.connect() as connection:
+        missing = connection.execute(query, [BARE["start_time"]]).fetchall()
     assert sorted(missing) == sorted((c.name, field) for c in COLLECTIONS for field in c.fields)
 
 
@@ -173,8 +231,9 @@ def test_a_description_is_written_once(project: Project) -> None:
     )
     assert not [text for text, count in texts.items() if count > 1]
     used = {block for _, column in project.columns() for block in column["doc_blocks"]}
+    used |= {block for model in project.of_kind("model") for block in model["doc_blocks"]}
     blocks = {key for key, doc in project.manifest["docs"].items() if key.startswith("doc.rep_ai.")}
-    assert used == blocks
+    assert used | {"doc.rep_ai.__overview__"} == blocks
 
 
 def test_marts_have_an_enforced_contract(project: Project) -> None:
@@ -198,10 +257,73 @@ def test_marts_have_their_grain_tested(project: Project) -> None:
 
 
 def test_personal_data_is_tagged(project: Project) -> None:
+    raw = {
+        column["name"]
+        for source in project.of_kind("source")
+        for column in source["columns"].values()
+        if "pii" in column["tags"]
+    }
+    assert raw == PERSONAL
+    assert PERSONAL.issuperset(RENAMED.values())
+    personal = PERSONAL.union(RENAMED)
     for name, column in project.columns():
-        is_personal = name.rpartition(".")[2] in PERSONAL
+        is_personal = name.rpartition(".")[2] in personal
         tagged = column["config"]["meta"].get("pii") is True and column["tags"] == ["pii"]
         assert is_personal == tagged, name
+    for name, part in project.semantics():
+        is_personal = (part["expr"] or part["name"]) in personal
+        assert is_personal == (part["config"]["meta"].get("pii") is True), name
+
+
+def test_exposures_show_marts(project: Project) -> None:
+    marts = {mart["unique_id"] for mart in project.marts()}
+    for exposure in project.of_kind("exposure"):
+        assert marts.issuperset(exposure["depends_on"]["nodes"])
+
+
+def test_the_site_begins_with_what_there_is(project: Project) -> None:
+    overview = project.manifest["docs"]["doc.rep_ai.__overview__"]["block_contents"]
+    links = LINK.findall(overview)
+    assert len(links) == overview.count("](#!/")
+    groups = ("nodes", "metrics", "exposures")
+    assert {*links} <= {key for group in groups for key in project.manifest[group]}
+    wanted = [*project.marts(), *project.of_kind("analysis")]
+    assert not [thing["name"] for thing in wanted if thing["unique_id"] not in links]
+    site = (project.folder / "target" / "static_index.html").read_text(encoding="utf-8")
+    for thing in (*wanted, *project.of_kind("metric")):
+        assert thing["unique_id"] in site
+
+
+def test_each_rule_has_its_page(project: Project) -> None:
+    model = project.manifest["nodes"][RULES]
+    severities = dict(RULE.findall(model["raw_code"]))
+    pages = project.pages()
+    assert [*severities] == [*pages]
+    listed = re.findall(r"^\| `(\w+)` \|", model["columns"]["rule"]["description"], re.MULTILINE)
+    assert listed == [*severities]
+    for rule, page in pages.items():
+        assert page.strip() in model["description"], rule
+        assert page.strip().startswith(f"## {rule}\n\nSeverity `{severities[rule]}`: "), rule
+        places = [page.index(part) for part in PARTS]
+        assert places == sorted(places), rule
+    assert "](models/violations.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_examples_of_rules_are_real(project: Project) -> None:
+    query = """
+        select
+            rule, entity, coalesce(record_id, ''),
+            regexp_replace(detail, '(delivery|position) [0-9a-f]+', '\\1 …', 'g')
+        from rep_ai.rep_ai__contract_violations
+    """
+    with project.database.connect() as connection:
+        rows = connection.execute(query).fetchall()
+    examples = {
+        rule: [(rule, *row) for row in EXAMPLE_ROW.findall(page) if row[0] != "entity"]
+        for rule, page in project.pages().items()
+    }
+    assert all(examples.values())
+    assert not [row for found in examples.values() for row in found if row not in rows], rows
 
 
 def test_violations_are_said_with_what_to_do(project: Project) -> None:

@@ -1,0 +1,28 @@
+with
+
+windows as (
+
+    select * from {{ ref('int_rep_ai__windows') }} where replaced_in is null
+
+),
+
+bounds as (
+
+    select
+        min({{ rep_ai_local_date('window_start_at') }}) as first_date,
+        -- the end is not within the window
+        max({{ rep_ai_local_date("(window_end_at - interval '1 millisecond')") }}) as last_date
+    from windows
+
+),
+
+final as (
+
+    select cast(days.activity_at as date) as activity_date
+    from bounds
+    cross join
+        generate_series(bounds.first_date, bounds.last_date, interval '1 day') as days (activity_at)
+
+)
+
+select * from final

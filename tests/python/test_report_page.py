@@ -1,0 +1,636 @@
+"""The report page in a real browser: what it shows is what the marts hold."""
+
+# ruff: noqa: D103 - the names of the tests say it
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+from playwright import sync_api
+
+from marts import PROJECT, RAW_SCHEMA, environment, rows_of
+from rep_ai import cli, load, page
+from rep_ai.destinations import DestinationError, DuckDB, Postgres
+from rep_ai.sample import write_sample
+
+WANTED = "the page is tested in a browser: "
+Row = dict[str, Any]
+
+ZONE = "America/Chicago"
+VARIABLES = f"{{rep_ai_timezone: {ZONE}}}"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+WIDE, NARROW = 1280, 360
+HOSTILE = (
+    """</script><script>window.harmed = 1</script><img src=x onerror="window.harmed=1"> {{ 7*7 }}"""
+)
+
+
+class Marts:
+    """A DuckDB file with marts in it, and its rows."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file."""
+        self.path = path
+
+    def rows(self, mart: str) -> list[Row]:
+        """All rows of a mart."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return rows_of(connection, f'"{self.path.stem}".rep_ai.{mart}')
+
+    def changed(self, path: Path, *statements: str) -> Marts:
+        """A copy on which some statements ran; {marts} stands for the schema."""
+        shutil.copy(self.path, path)
+        with duckdb.connect(str(path)) as connection:
+            for statement in statements:
+                connection.execute(statement.format(marts=f'"{path.stem}".rep_ai'))
+        return Marts(path)
+
+    def html(self, timezone: str = ZONE) -> str:
+        """The page."""
+        return page.render(DuckDB(self.path), timezone)
+
+
+@pytest.fixture(scope="module")
+def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
+    """Ten days of a sample, of which two are missing and one came twice."""
+    folder = tmp_path_factory.mktemp("page")
+    write_sample(folder / "dumps", days=12, sessions_per_day=60)
+    dumps = sorted((folder / "dumps").glob("*.json"))
+    for missing in dumps[3:5]:
+        missing.unlink()
+    database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
+    assert load.ingest([str(folder / "dumps")], database, schema=RAW_SCHEMA).loaded
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
+            *("--resource-type", "model", "--resource-type", "seed", "--vars", VARIABLES),
+            *("--target", "dev", "--project-dir", PROJECT, "--profiles-dir", PROJECT),
+        ],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return Marts(database.path)
+
+
+@pytest.fixture(scope="module")
+def empty(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Marts:
+    folder = tmp_path_factory.mktemp("empty")
+    return marts.changed(
+        folder / "empty.duckdb", *(f"delete from {{marts}}.{name}" for name in page.MARTS)
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip(WANTED + "install chromium (Debian, Ubuntu: apt install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        # root has no sandbox
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def shown(
+    browser: Any, html: str, folder: Path, *, width: int = WIDE, scheme: str = "light"
+) -> Iterator[Any]:
+    """The page from disk, all charts drawn, on a computer in another time zone.
+
+    At the end nothing was said on the console, and nothing but the file was asked for.
+    """
+    file = folder / "report.html"
+    page.write(file, html)
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        timezone_id="Pacific/Auckland",
+    )
+    said: list[str] = []
+    asked: list[str] = []
+    tab = context.new_page()
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(file.as_uri())
+    tab.wait_for_function(
+        "document.querySelectorAll('.chart svg').length"
+        " === document.querySelectorAll('.chart').length"
+    )
+    try:
+        yield tab
+    finally:
+        context.close()
+    assert said == []
+    assert asked == [file.as_uri()]
+
+
+def local(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(ZONE))
+
+
+def table(tab: Any, name: str) -> list[list[str]]:
+    """The cells of a table's body and foot."""
+    rows: list[list[str]] = tab.evaluate(
+        "name => [...document.querySelectorAll(`#${name} tbody tr, #${name} tfoot tr`)]"
+        ".map(row => [...row.cells].map(cell => cell.textContent.trim()))",
+        name,
+    )
+    return rows
+
+
+def drawn(tab: Any, chart: str, kind: str) -> list[dict[str, str]]:
+    """What each mark of a chart stands for, as it tells those who cannot see it."""
+    labels: list[str] = tab.evaluate(
+        "([chart, kind]) => [...document.querySelectorAll("
+        "`#${chart} [aria-roledescription='${kind}']`)].map(mark => mark.ariaLabel)",
+        [chart, kind],
+    )
+    return [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels]
+
+
+def quantile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * share
+    below = ordered[int(place)]
+    above = ordered[min(int(place) + 1, len(ordered) - 1)]
+    return below + (above - below) * (place - int(place))
+
+
+def judged(rows: Iterable[Row]) -> list[str]:
+    """The cells that a table of acceptance should have for some interactions."""
+    rows = list(rows)
+    acceptance = Counter(row["acceptance"] for row in rows)
+    offers = acceptance["accepted"] + acceptance["not_accepted"]
+    waits = [float(r["seconds_to_accept"]) for r in rows if r["seconds_to_accept"] is not None]
+    return [
+        f"{len(rows):,}",
+        f"{acceptance['accepted']:,}",
+        f"{acceptance['not_accepted']:,}",
+        f"{acceptance['accepted'] / offers:.1%}" if offers else "\N{EN DASH}",
+        f"{median(waits):,.1f}" if waits else "\N{EN DASH}",
+        f"{quantile(waits, 0.9):,.1f}" if waits else "\N{EN DASH}",
+        f"{acceptance['automatic']:,}",
+        f"{acceptance['pending']:,}",
+        f"{acceptance['unknown']:,}",
+    ]
+
+
+# ---------------------------------------------------------------------------------------- numbers
+
+
+def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    sessions = marts.rows("fct_rep_ai__sessions")
+    groups = marts.rows("fct_rep_ai__session_groups")
+    interactions = marts.rows("fct_rep_ai__interactions")
+    calendar = marts.rows("rep_ai__dump_calendar")
+    users = {row["user_id"]: row["display_name"] for row in marts.rows("dim_rep_ai__users")}
+    totals = judged(interactions)
+    crossed = [row for row in sessions if row["crossed_midnight"]]
+    assert crossed
+    with shown(browser, marts.html(), tmp_path) as tab:
+        figures = dict(
+            tab.evaluate(
+                "[...document.querySelectorAll('[id^=figure-]')].map(f => [f.id, f.textContent])"
+            )
+        )
+        assert figures == {
+            "figure-groups": f"{len(groups):,}",
+            "figure-sessions": f"{len(sessions):,}",
+            "figure-visitors": f"{len({row['visitor_id'] for row in sessions} - {None}):,}",
+            "figure-interactions": totals[0],
+            "figure-rate": totals[3],
+            "figure-median": f"{totals[4]} s",
+            "figure-crossed": f"{len(crossed):,}",
+            "figure-missing": "2",
+        }
+        newest = max(row["window_end_at"] for row in calendar)
+        assert f"{local(newest):%-d %B %Y, %H:%M}" in tab.inner_text("header")
+        assert ZONE in tab.inner_text("header")
+
+        daily = {row["activity_date"]: row for row in marts.rows("rep_ai__daily_activity")}
+        crossed_on = Counter(local(row["started_at"]).date() for row in crossed)
+        first, last = min(daily), max(daily)
+        days = [first + timedelta(n) for n in range((last - first).days + 1)]
+        assert table(tab, "days") == [
+            [
+                str(day),
+                *(
+                    f"{count:,}"
+                    for count in (
+                        *(daily.get(day, {}).get(f"{n}_count", 0) for n in COUNTED[:3]),
+                        crossed_on[day],
+                        *(daily.get(day, {}).get(f"{n}_count", 0) for n in COUNTED[3:]),
+                    )
+                ),
+            ]
+            for day in reversed(days)
+        ]
+
+        types = {row["interaction_type"] for row in interactions}
+        assert sorted(table(tab, "types")[:-1]) == sorted(
+            [name, *judged(row for row in interactions if row["interaction_type"] == name)]
+            for name in types
+        )
+        assert table(tab, "types")[-1] == ["all", *totals]
+        assert sorted(table(tab, "agents")) == sorted(
+            [users[user], *judged(row for row in interactions if row["user_id"] == user)]
+            for user in {row["user_id"] for row in interactions}
+        )
+        by_both = {(row["user_id"], row["interaction_type"]) for row in interactions}
+        assert sorted(table(tab, "agents-types")) == sorted(
+            [
+                users[user],
+                name,
+                *judged(
+                    row
+                    for row in interactions
+                    if (row["user_id"], row["interaction_type"]) == (user, name)
+                ),
+            ]
+            for user, name in by_both
+        )
+
+        dumps = Counter(row["dump_count"] for row in sessions)
+        assert [cells[:2] for cells in table(tab, "dumps")] == [
+            [str(number), f"{count:,}"] for number, count in sorted(dumps.items())
+        ]
+        ends = Counter(row["end_status"] for row in sessions)
+        assert [cells[1] for cells in table(tab, "ends")] == [
+            f"{count:,}" for _, count in ends.most_common()
+        ]
+        violations = Counter(
+            (row["rule"], row["severity"], row["entity"].replace("_", " "))
+            for row in marts.rows("rep_ai__contract_violations")
+        )
+        assert sorted(table(tab, "violations")) == sorted(
+            [*key, f"{count:,}"] for key, count in violations.items()
+        )
+        unknown = marts.rows("rep_ai__unknown_types")
+        assert unknown
+        assert sorted(cells[:3] for cells in table(tab, "unknown")) == sorted(
+            [row["type"], row["kind"], f"{row['record_count']:,}"] for row in unknown
+        )
+        gaps = [row for row in calendar if row["status"] == "missing"]
+        assert table(tab, "gaps") == [
+            [
+                f"{local(row['window_start_at']):%Y-%m-%d %H:%M}",
+                f"{local(row['window_end_at']):%Y-%m-%d %H:%M}",
+                "2",
+            ]
+            for row in gaps
+        ]
+
+
+# columns of the table of days, in order
+COUNTED = (
+    *("session_group", "session", "visitor"),
+    *("interaction", "handled_interaction", "automatic_interaction", "not_accepted_interaction"),
+    *("pending_interaction", "unknown_acceptance_interaction"),
+)
+
+
+def test_marks_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    groups = marts.rows("fct_rep_ai__session_groups")
+    interactions = marts.rows("fct_rep_ai__interactions")
+    daily = marts.rows("rep_ai__daily_activity")
+    starts = [local(row["started_at"]) for row in groups]
+    with shown(browser, marts.html(), tmp_path) as tab:
+        hours = Counter(start.hour for start in starts)
+        bars = drawn(tab, "hours", "bar")
+        assert {int(b["Hour from"]): int(b["Visits"]) for b in bars} == {
+            hour: hours[hour] for hour in range(24)
+        }
+        week = Counter((f"{start:%a}", start.hour) for start in starts)
+        cells = drawn(tab, "week", "rect mark")
+        assert len(cells) == 7 * 24
+        assert {
+            (c["Weekday"], int(c["Hour from"])): int(c["Visits"])
+            for c in cells
+            if c["Visits"] != "0"
+        } == week
+
+        bars = drawn(tab, "activity", "bar")
+        assert {day_of(b): (int(b["Visits"]), int(b["Sessions"])) for b in bars} == {
+            **dict.fromkeys((date(2026, 3, 4), date(2026, 3, 5)), (0, 0)),
+            **{
+                row["activity_date"]: (row["session_group_count"], row["session_count"])
+                for row in daily
+            },
+        }
+        seen = Counter(row["acceptance"].replace("_", " ") for row in interactions)
+        drawn_counts: Counter[str] = Counter()
+        for bar in drawn(tab, "acceptance", "bar"):
+            drawn_counts[bar["Acceptance"]] += int(bar["Interactions"])
+        assert drawn_counts == seen
+        assert sum(int(b["Crossed midnight"]) for b in drawn(tab, "midnight", "bar")) == sum(
+            row["crossed_midnight"] for row in marts.rows("fct_rep_ai__sessions")
+        )
+
+        calendar = marts.rows("rep_ai__dump_calendar")
+        nights = drawn(tab, "calendar", "rect mark")
+        statuses = Counter(night["Status"] for night in nights)
+        assert statuses == {"delivered": 9, "delivered again": 1, "missing": 2}
+        assert {day_of(n) for n in nights} == {date(2026, 3, 1) + timedelta(n) for n in range(12)}
+        assert sum(int(n["Actions"].replace(",", "")) for n in nights) == sum(
+            row["action_count"] or 0 for row in calendar
+        )
+
+        users = {row["user_id"]: row["display_name"] for row in marts.rows("dim_rep_ai__users")}
+        dots = drawn(tab, "waits", "point")
+        accepted = [row for row in interactions if row["seconds_to_accept"] is not None]
+        for_each = {(users[row["user_id"]], row["interaction_type"]) for row in accepted}
+        assert {(dot["Agent"], dot["Type"]): dot["Median seconds"] for dot in dots} == {
+            (agent, kind): judged(
+                row
+                for row in interactions
+                if (users[row["user_id"]], row["interaction_type"]) == (agent, kind)
+            )[4]
+            for agent, kind in for_each
+        }
+
+
+def day_of(mark: dict[str, str]) -> date:
+    return datetime.strptime(mark["Day"], "%a %d %b %Y").replace(tzinfo=UTC).date()
+
+
+def test_postgres_gives_the_same_page(
+    marts: Marts, postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg2
+    from psycopg2.extras import execute_values
+
+    for name, value in {**postgres, "PGDATABASE": "page"}.items():
+        monkeypatch.setenv(name, value)
+    server = psycopg2.connect(dbname="postgres")
+    server.autocommit = True
+    server.cursor().execute("create database page")
+    server.close()
+    with (
+        duckdb.connect(str(marts.path), read_only=True) as source,
+        psycopg2.connect(dbname="page") as target,
+        target.cursor() as cursor,
+    ):
+        cursor.execute("create schema rep_ai")
+        for mart in page.MARTS:
+            relation = f'"{marts.path.stem}".rep_ai.{mart}'
+            columns = source.execute(f"describe {relation}").fetchall()
+            listed = ", ".join(f"{name} {kind}" for name, kind, *_ in columns)
+            cursor.execute(f"create table rep_ai.{mart} ({listed})")
+            rows = source.execute(f"from {relation}").fetchall()
+            if rows:
+                execute_values(cursor, f"insert into rep_ai.{mart} values %s", rows)
+    target.close()
+    assert page.render(Postgres(), ZONE) == marts.html()
+
+
+def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    long = marts.changed(
+        tmp_path / "long.duckdb",
+        *(
+            f"insert into {{marts}}.{mart} select * replace ({column} - interval 300 day as "
+            f"{column}, '0' || {key} as {key}) from {{marts}}.{mart}"
+            for mart, column, key in (
+                ("fct_rep_ai__sessions", "started_at", "session_id"),
+                ("fct_rep_ai__session_groups", "started_at", "session_group_id"),
+            )
+        ),
+        "insert into {marts}.rep_ai__daily_activity select * replace "
+        "(cast(activity_date - interval 300 day as date) as activity_date) "
+        "from {marts}.rep_ai__daily_activity",
+    )
+    with shown(browser, long.html(), tmp_path) as tab:
+        weeks = drawn(tab, "activity", "bar")
+        assert len(weeks) < 2 * 54
+        assert sum(int(week["Sessions"]) for week in weeks) // 2 == len(
+            long.rows("fct_rep_ai__sessions")
+        )
+
+
+# ------------------------------------------------------------------------------------------ looks
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_fits_every_screen(
+    browser: Any, marts: Marts, tmp_path: Path, width: int, scheme: str
+) -> None:
+    with shown(browser, marts.html(), tmp_path, width=width, scheme=scheme) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        charts = tab.locator(".chart svg").evaluate_all(
+            "charts => charts.map(c => [c.getBoundingClientRect().width,"
+            " c.closest('.chart').getBoundingClientRect().width])"
+        )
+        for chart, room in charts:
+            assert 0.8 * room < chart <= room + 1
+        assert cut_off(tab) == []
+        back, front, label = (
+            luminance(tab.evaluate(f"getComputedStyle(document.querySelector('{where}')).{what}"))
+            for where, what in (
+                ("body", "backgroundColor"),
+                ("body", "color"),
+                ("#hours .role-axis-label text", "fill"),
+            )
+        )
+        for text in (front, label):
+            assert contrast(back, text) > 4.5
+        assert (back < front) == (scheme == "dark")
+
+
+def cut_off(tab: Any) -> list[str]:
+    """Texts of charts that do not fit into them."""
+    texts: list[str] = tab.evaluate(
+        """[...document.querySelectorAll('.chart svg text')].filter(text => {
+            const inner = text.getBoundingClientRect();
+            const outer = text.ownerSVGElement.getBoundingClientRect();
+            return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+        }).map(text => text.textContent)"""
+    )
+    return texts
+
+
+def luminance(color: str) -> float:
+    channels = [int(number) / 255 for number in re.findall(r"\d+", color)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def test_a_mark_tells_its_numbers(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    with shown(browser, marts.html(), tmp_path) as tab:
+        bar = tab.locator("#hours [aria-roledescription=bar]").nth(10)
+        visits = re.search(r"Visits: (\d+)", bar.get_attribute("aria-label"))
+        assert visits
+        bar.hover()
+        tip = tab.locator("#vg-tooltip-element.visible")
+        tip.wait_for()
+        assert re.search(rf"Visits:?\s*{visits[1]}\b", tip.inner_text())
+
+
+def test_empty_marts_are_said_in_words(browser: Any, empty: Marts, tmp_path: Path) -> None:
+    with shown(browser, empty.html(), tmp_path, width=NARROW) as tab:
+        assert tab.locator(".chart").count() == 0
+        assert tab.evaluate("document.documentElement.scrollWidth") == NARROW
+        said = tab.locator(".empty").all_inner_texts()
+        for mart in (
+            *("rep_ai__daily_activity", "fct_rep_ai__session_groups", "fct_rep_ai__interactions"),
+            *("fct_rep_ai__sessions", "rep_ai__dump_calendar", "rep_ai__contract_violations"),
+            "rep_ai__unknown_types",
+        ):
+            assert sum(f"rep_ai.{mart} is empty" in text for text in said) == 1, mart
+        assert "No dump is loaded yet" in tab.inner_text("header")
+        assert "None" not in tab.inner_text("body")
+
+
+@pytest.mark.parametrize("cleared", page.MARTS)
+def test_one_empty_mart_is_no_error(marts: Marts, tmp_path: Path, cleared: str) -> None:
+    # the days of these two are compared
+    days = ("rep_ai__daily_activity", "fct_rep_ai__sessions")
+    gone = [f"delete from {{marts}}.{n}" for n in (days if cleared in days else (cleared,))]
+    changed = marts.changed(tmp_path / "changed.duckdb", *gone)
+    assert f"rep_ai.{cleared} is empty" in changed.html() or cleared == "dim_rep_ai__users"
+
+
+# ------------------------------------------------------------------------------ what must not be
+
+
+def test_nothing_of_a_visitor_is_shown(marts: Marts) -> None:
+    html = marts.html()
+    _, _, after = html.rpartition("<body>")
+    visitors = marts.rows("dim_rep_ai__visitors")
+    personal = {
+        str(row[column])
+        for row in visitors
+        for column in ("visitor_id", "person_id", "custom_id", "display_name", "email")
+        if row[column]
+    }
+    personal |= {row["email_address"] for row in marts.rows("dim_rep_ai__users")} - {None}
+    for mart in ("sessions", "session_groups", "interactions", "actions"):
+        personal |= {row[f"{mart[:-1]}_id"] for row in marts.rows(f"fct_rep_ai__{mart}")}
+    assert len(personal) > 500
+    # a name may be a word of the page's own, or a part of an agent's
+    agents = {row["display_name"] for row in marts.rows("dim_rep_ai__users")}
+    assert not [p for p in personal - agents if len(p) > 3 and p in after]
+    assert "@" not in re.sub(r"<(script|style)>.*?</\1>", "", html, flags=re.DOTALL)
+
+
+def test_text_of_others_is_only_text(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    hostile = HOSTILE.replace("'", "''").replace("{", "{{").replace("}", "}}")
+    harmful = marts.changed(
+        tmp_path / "harmful.duckdb",
+        f"update {{marts}}.dim_rep_ai__users set display_name = '{hostile}'",
+        f"update {{marts}}.rep_ai__unknown_types set type = type || '{hostile}'",
+        f"update {{marts}}.fct_rep_ai__interactions set interaction_type = '{hostile}' "
+        "where interaction_type = 'PROACTIVE_CALL'",
+        "update {marts}.fct_rep_ai__interactions set acceptance = 'not_accepted' "
+        "where interaction_type = 'TAKEOVER'",
+    )
+    with shown(browser, harmful.html(), tmp_path, width=NARROW) as tab:
+        assert cut_off(tab) == []
+        assert tab.evaluate("window.harmed") is None
+        assert tab.locator("img").count() == 0
+        # agents of one name are told apart
+        agents = [cells[0] for cells in table(tab, "agents")]
+        assert all(agent.startswith(HOSTILE) for agent in agents)
+        assert len({*agents}) == len(agents) > 1
+        assert HOSTILE in [cells[0] for cells in table(tab, "types")]
+        dot = tab.locator("#rates [aria-roledescription=point]").first
+        dot.hover()
+        tab.locator("#vg-tooltip-element.visible").wait_for()
+        assert tab.locator("img").count() == 0
+        assert tab.evaluate("window.harmed") is None
+
+
+def test_no_other_script_runs(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    spoiled = marts.html().replace("<main>", "<main><script>window.harmed = 1</script>")
+    with pytest.raises(AssertionError, match="Content Security Policy"):  # noqa: SIM117
+        with shown(browser, spoiled, tmp_path) as tab:
+            harmed = tab.evaluate("window.harmed")
+    assert harmed is None
+
+
+def test_agents_without_a_name_have_their_id(marts: Marts, tmp_path: Path) -> None:
+    unnamed = marts.changed(
+        tmp_path / "unnamed.duckdb",
+        "update {marts}.dim_rep_ai__users set display_name = null",
+        "update {marts}.fct_rep_ai__interactions set user_id = null "
+        "where interaction_id = (select min(interaction_id) from {marts}.fct_rep_ai__interactions)",
+    )
+    html = unnamed.html()
+    users = {row["user_id"] for row in unnamed.rows("fct_rep_ai__interactions")} - {None}
+    for name in (*users, "(no agent)"):
+        assert f'<th scope="row">{name}</th>' in html
+
+
+# ---------------------------------------------------------------------------------------- command
+
+
+def report(marts: Marts, *arguments: object) -> tuple[int, str]:
+    """Exit code and output of the command."""
+    variables = {**environment(marts.path.parent), "REP_AI_DUCKDB": str(marts.path)}
+    ran = CliRunner().invoke(cli.main, ["report", *map(str, arguments)], env=variables)
+    return ran.exit_code, ran.output
+
+
+def test_the_command_writes_one_file(marts: Marts, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    code, said = report(marts, file, "--vars", VARIABLES)
+    assert (code, said) == (0, f"{file}, {file.stat().st_size / 1e6:.1f} MB\n")
+    assert [*tmp_path.iterdir()] == [file]
+    # the same marts give the same page
+    assert file.read_text(encoding="utf-8") == marts.html()
+    code, said = report(marts, "--vars", VARIABLES)
+    assert (code, said.split(",")[0]) == (0, str(marts.path.parent / "target" / "report.html"))
+
+
+def test_a_page_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    page.write(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        page.write(file, "new \ud800")
+    assert file.read_text(encoding="utf-8") == "old"
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_what_goes_wrong_is_said_in_one_line(marts: Marts, tmp_path: Path) -> None:
+    none = Marts(tmp_path / "none.duckdb")
+    code, said = report(none, tmp_path / "page.html")
+    assert code == 1
+    assert said == (
+        f"rep-ai: {none.path} has no rep_ai.dim_rep_ai__users: build the marts by rep-ai run "
+        "SOURCE, or dbt build\n"
+    )
+    assert not none.path.exists()
+    code, said = report(marts, tmp_path / "no" / "page.html", "--vars", VARIABLES)
+    assert code == 1
+    assert re.fullmatch(r"rep-ai: \S+/no/page.html: No such file or directory\n", said)
+
+
+def test_days_of_another_time_zone_are_refused(marts: Marts) -> None:
+    with pytest.raises(DestinationError, match=r"in Asia/Tokyo: give --vars as at the last dbt"):
+        marts.html("Asia/Tokyo")

@@ -1,0 +1,103 @@
+"""A small DuckDB file that the whole program has built, for tests that read the marts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from marts import PROJECT, RAW_SCHEMA, environment
+from oracle import Delivery
+from rep_ai import load
+from rep_ai.destinations import DuckDB
+from rep_ai.sample import write_sample
+
+# days begin elsewhere than the windows do
+TIMEZONE = "Europe/Berlin"
+MISSING_NIGHT = "2026-03-04"
+# several commands for the price of one start
+DBT = """
+import json, sys
+from dbt.cli.main import dbtRunner
+for arguments in json.loads(sys.argv[1]):
+    result = dbtRunner().invoke(arguments)
+    assert result.success, (arguments, result.exception)
+"""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A copy of the project with a database beside it.
+
+    Attributes:
+        folder: Where the copy is; dbt's artifacts are in its folder `target`.
+        deliveries: The dumps that were loaded.
+    """
+
+    folder: Path
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that lead dbt and MetricFlow to the database."""
+        return environment(self.folder)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        with DuckDB(Path(self.environment["REP_AI_DUCKDB"])).connect() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+            return rows
+
+
+def build(folder: Path) -> Warehouse:
+    """Make dumps of which one night is missing, land them, build the marts, compile the rest."""
+    for part in ("analyses", "macros", "models", "seeds", "tests"):
+        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("python"))
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(PROJECT / part, folder)
+    sample = write_sample(folder / "dumps", days=10, sessions_per_day=60)
+    paths = [path for path in sample.paths if MISSING_NIGHT not in path.name]
+    assert len(paths) == len(sample.paths) - 1
+    warehouse = Warehouse(
+        folder,
+        tuple(
+            Delivery(
+                path.read_bytes(),
+                datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None),
+            )
+            for path in paths
+        ),
+    )
+    database = DuckDB(Path(warehouse.environment["REP_AI_DUCKDB"]))
+    report = load.ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
+    assert len(report.loaded) == len(paths)
+    everywhere = ["--quiet", "--vars", json.dumps({"rep_ai_timezone": TIMEZONE})]
+    run_dbt(
+        warehouse,
+        [
+            ["build", "--exclude-resource-type", "unit_test", "test", *everywhere],
+            ["compile", "--select", "resource_type:analysis", *everywhere],
+        ],
+    )
+    return warehouse
+
+
+def run_dbt(warehouse: Warehouse, commands: Sequence[Sequence[str]]) -> None:
+    """Run some commands of dbt in the copy."""
+    run = subprocess.run(
+        [sys.executable, "-c", DBT, json.dumps(commands)],
+        cwd=warehouse.folder,
+        env=os.environ | warehouse.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout

@@ -1,0 +1,29 @@
+{# Windows of the last two weeks with less than a tenth of the usual actions. #}
+
+{{ config(severity=var('rep_ai_violation_severity'), tags=['health']) }}
+
+with
+
+calendar as (
+
+    select * from {{ ref('rep_ai__dump_calendar') }}
+
+),
+
+newest as (
+
+    select max(window_end_at) as window_end_at from calendar
+
+),
+
+final as (
+
+    select calendar.*
+    from calendar
+    inner join newest
+        on calendar.window_start_at >= {{ dbt.dateadd('day', -14, 'newest.window_end_at') }}
+    where calendar.has_few_actions
+
+)
+
+select * from final
