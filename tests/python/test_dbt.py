@@ -1,0 +1,419 @@
+"""dbt as teams run it: dry runs, CI that defers to production, partial runs, steps, selectors."""
+
+# ruff: noqa: D103 - the names of the tests say it
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from rep_ai.sample import write_sample
+from replay import NO_TESTS, NO_UNIT_TESTS, Warehouse, copy_project, unequal_tables
+
+HOUR = 3_600_000
+NIGHTS = 3
+CI = "ci_7"
+HEALTH = {"rep_ai__dump_calendar", "rep_ai__contract_violations", "rep_ai__unknown_types"}
+
+Thing = dict[str, Any]
+Contents = dict[str, Counter[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Team:
+    """A production warehouse, and its states that tests begin with."""
+
+    folder: Path
+    project: Path
+    dumps: tuple[Path, ...]  # as they arrived; the last one is a night delivered again
+    production: Warehouse
+
+    def put(self, state: str) -> None:
+        """Let production be as it was."""
+        shutil.copy(self.folder / f"{state}.duckdb", self.production.database)
+
+    def keep(self, state: str) -> None:
+        """Remember production as it is."""
+        shutil.copy(self.production.database, self.folder / f"{state}.duckdb")
+
+    def land(self, *dumps: Path) -> None:
+        """Let dumps arrive, and only those."""
+        nights = self.folder / "nights"
+        shutil.rmtree(nights, ignore_errors=True)
+        nights.mkdir()
+        for dump in dumps:
+            shutil.copy2(dump, nights)
+        self.production.ingest(nights).ends_with(0)
+
+    def dbt(self, command: str, *arguments: str, code: int = 0, **variables: object) -> str:
+        """Run dbt in production, and what it said."""
+        return dbt(self.production, command, *arguments, code=code, **variables)
+
+    def is_refreshed(self) -> None:
+        """Compare the marts with those that one full refresh makes of all dumps."""
+        with duckdb.connect(":memory:") as connection:
+            sides = (self.production.database, self.folder / "refreshed.duckdb")
+            for side, path in zip(("incremental", "refreshed"), sides, strict=True):
+                connection.execute(f"attach '{path}' as {side} (read_only)")
+            lines, count = unequal_tables(connection, self.production.marts())
+        assert not lines, "\n".join(lines)
+        assert count > 1000
+
+
+def dbt(
+    warehouse: Warehouse, command: str, *arguments: str, code: int = 0, **variables: object
+) -> str:
+    quiet = ("--no-use-colors", "--log-level-file", "none", "--profiles-dir", ".")
+    run = warehouse.start("dbt", command, *arguments, "--vars", json.dumps(variables), *quiet)
+    run.ends_with(code)
+    return run.output.read_text()
+
+
+def contents(database: Path) -> Contents:
+    """All rows of all tables and views of a database."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        relations = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+        ).fetchall()
+        return {
+            name: Counter(connection.execute(f"select * from {name}").fetchall())
+            for (name,) in relations
+        }
+
+
+def count_of(database: Path, relation: str) -> int:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return len(connection.execute(f"select 1 from {relation}").fetchall())
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("team")
+    report = write_sample(folder / "dumps", days=NIGHTS, sessions_per_day=100)
+    project = copy_project(folder / "project")
+    production = Warehouse(folder / "production", project, {})
+    team = Team(folder, project, report.paths, production)
+    try:
+        team.land(*team.dumps[:2])
+        team.keep("two nights landed")
+        team.dbt("build", *NO_TESTS)
+        team.keep("two nights")
+        team.put("two nights landed")
+        team.land(*team.dumps[2:])
+        team.keep("landed")
+        team.dbt("build", *NO_TESTS)
+        team.keep("refreshed")
+        manifest = project.parent / "production" / "target" / "manifest.json"
+        (folder / "state").mkdir()
+        shutil.copy(manifest, folder / "state")
+        yield team
+    finally:
+        production.stop()
+
+
+# ---------------------------------------------------------------------------------------- dry runs
+
+
+@pytest.mark.parametrize("state", ["landed", "refreshed"])
+def test_an_empty_build_leaves_no_trace(team: Team, state: str) -> None:
+    team.put(state)
+    database = team.production.database
+    before = contents(database)
+    team.dbt("build", "--empty", *NO_TESTS)
+    after = contents(database)
+    for model in team.production.models():
+        relation = f"{model['schema']}.{model['alias']}"
+        if state == "landed":
+            assert not after[relation], relation
+        elif model["config"]["materialized"] == "incremental":
+            assert after[relation] == before[relation], relation
+    for relation in before:
+        if relation.startswith("rep_ai_raw."):
+            assert after[relation] == before[relation], relation
+    team.dbt("build", *NO_TESTS)
+    team.is_refreshed()
+
+
+# ------------------------------------------------------------------------------------- a team's CI
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A copy of the project on which someone changes something, and the CI that builds it."""
+
+    project: Path
+    warehouse: Warehouse
+    state: Path
+
+    def change(self, model: str, old: str, new: str) -> None:
+        """Change a model's SQL."""
+        (path,) = self.project.rglob(f"{model}.sql")
+        sql = path.read_text(encoding="utf-8")
+        assert sql.count(old) == 1, f"{model}: {old}"
+        path.write_text(sql.replace(old, new), encoding="utf-8")
+
+    def dbt(self, command: str, *arguments: str, code: int = 0) -> str:
+        """Run dbt for what has changed."""
+        compared = ("--state", str(self.state), "--select", "state:modified+")
+        return dbt(self.warehouse, command, *compared, *arguments, code=code)
+
+
+@pytest.fixture
+def branch(team: Team, tmp_path: Path) -> Iterator[Branch]:
+    team.put("refreshed")
+    project = copy_project(tmp_path / "project")
+    # dbt looks for profiles in the folder of the project
+    profiles = yaml.safe_load((project / "profiles.yml").read_text(encoding="utf-8"))
+    profiles["rep_ai"]["outputs"]["dev"]["schema"] = CI
+    (project / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
+    variables = {"REP_AI_DUCKDB": str(team.production.database)}
+    warehouse = Warehouse(tmp_path / "ci", project, variables)
+    try:
+        yield Branch(project, warehouse, team.folder / "state")
+    finally:
+        warehouse.stop()
+
+
+def of_production(database: Path) -> Contents:
+    return {name: rows for name, rows in contents(database).items() if not name.startswith(CI)}
+
+
+def descendants(project: Warehouse, name: str) -> set[str]:
+    """A model and all models made of it."""
+    found = {name}
+    models = project.models()
+    for _ in models:
+        for model in models:
+            parents = {parent.rpartition(".")[2] for parent in model["depends_on"]["nodes"]}
+            if parents & found:
+                found.add(model["name"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new"),
+    [
+        (
+            "fct_rep_ai__interactions",
+            "interactions.properties\n",
+            "coalesce(interactions.properties, '{}') as properties\n",
+        ),
+        (
+            "int_rep_ai__sessions_grouped",
+            ") as session_number_in_group",
+            ") + 0 as session_number_in_group",
+        ),
+    ],
+    ids=["mart", "intermediate"],
+)
+# neither change shows in what is made of the model
+def test_ci_builds_what_has_changed_and_reads_the_rest_from_production(
+    team: Team, branch: Branch, model: str, old: str, new: str
+) -> None:
+    assert "No nodes selected" in branch.dbt("ls")
+    branch.change(model, old, new)
+    before = of_production(team.production.database)
+    said = branch.dbt("build", "--defer", *NO_UNIT_TESTS)
+    assert " ERROR=0 " in said
+    assert " WARN=0 " in said
+    after = contents(team.production.database)
+    assert {name: rows for name, rows in after.items() if not name.startswith(CI)} == before
+    # production has the names of the project's schemas, CI its own before them
+    built = {
+        name.removeprefix(f"{CI}_"): rows for name, rows in after.items() if name not in before
+    }
+    wanted = {
+        f"{each['schema']}.{each['alias']}"
+        for each in team.production.models()
+        if each["name"] in descendants(team.production, model)
+    }
+    log = "rep_ai_intermediate.rep_ai_builds"
+    assert built.keys() == {*wanted, log}
+    for name, rows in built.items():
+        if name == f"rep_ai.{model}":
+            # properties are the last column of the mart that is changed
+            rows_before = list(before[name].elements())
+            assert rows == Counter((*row[:-1], row[-1] or "{}") for row in rows_before)
+            assert rows != before[name]
+        elif name.startswith("rep_ai."):
+            assert rows == before[name], name
+
+
+def test_ci_that_keeps_its_schema_sees_what_production_has_built_since(
+    team: Team, branch: Branch
+) -> None:
+    team.put("two nights")
+    name = "fct_rep_ai__interactions"
+    branch.change(name, "interactions.properties\n", "interactions.properties as properties\n")
+    branch.dbt("build", "--defer", *NO_TESTS)
+    with duckdb.connect(str(team.production.database)) as connection:
+        # as if CI had built more often than production
+        log = f"{CI}_rep_ai_intermediate.rep_ai_builds"
+        connection.execute(f"update {log} set build_number = build_number + 10")
+    team.land(*team.dumps[2:])
+    team.dbt("build", *NO_TESTS)
+    team.is_refreshed()
+    branch.dbt("build", "--defer", *NO_TESTS)
+    built = contents(team.production.database)
+    for mart in descendants(team.production, name):
+        assert built[f"{CI}_rep_ai.{mart}"] == built[f"rep_ai.{mart}"], mart
+
+
+# --------------------------------------------------------------------------------------- freshness
+
+
+def dump(path: Path, hours_ago: float, version: str) -> Path:
+    """A dump of nothing, for a day that ended so many hours ago."""
+    end = int(datetime.now(UTC).timestamp() * 1000 - hours_ago * HOUR)
+    document = {"version": version, "start_time": end - 24 * HOUR, "end_time": end}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_the_source_is_as_fresh_as_its_newest_window(team: Team, tmp_path: Path) -> None:
+    team.production.database.unlink()
+
+    def freshness(code: int) -> tuple[str, float]:
+        team.dbt("source", "freshness", code=code)
+        path = team.production.database.parent / "target" / "sources.json"
+        results = json.loads(path.read_text(encoding="utf-8"))["results"]
+        (deliveries,) = results
+        assert deliveries["unique_id"] == "source.rep_ai.rep_ai.deliveries"
+        return deliveries["status"], deliveries["max_loaded_at_time_ago_in_s"] / 3600
+
+    def land(*dumps: tuple[float, str]) -> None:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for number, (hours_ago, version) in enumerate(dumps):
+            dump(folder / f"{number}.json", hours_ago, version)
+        team.production.ingest(folder).ends_with(3)
+
+    rejected = (0, "2.0.0")
+    land(rejected)
+    assert freshness(1)[0] == "error"
+    for hours, status in ((70, "error"), (40, "warn"), (1, "pass")):
+        # what comes late is not the newest
+        land(rejected, (hours, "1.0.0"), (200 + hours, "1.0.0"))
+        said, age = freshness(int(status == "error"))
+        assert said == status
+        assert hours <= age < hours + 0.5
+
+
+# ------------------------------------------------------------------------------------ full refresh
+
+
+def test_a_full_refresh_that_is_not_allowed_changes_nothing(team: Team) -> None:
+    team.put("refreshed")
+    before = contents(team.production.database)
+    said = team.dbt("build", "--full-refresh", *NO_TESTS, code=2, rep_ai_allow_full_refresh=False)
+    assert said.count("a full refresh is not allowed here") == 1, said
+    assert "OK created" not in said
+    assert contents(team.production.database) == before
+    team.dbt("build", *NO_TESTS, rep_ai_allow_full_refresh=False)
+    team.is_refreshed()
+
+
+def test_a_history_built_in_steps_is_one_built_at_once(team: Team) -> None:
+    team.put("landed")
+    counts: list[int] = []
+    for day in ("2026-03-02", "2026-03-03", None):
+        # a build of the first step must not see what a later one brings
+        flags = ("--full-refresh",) if not counts else ()
+        team.dbt("build", *flags, *NO_TESTS, rep_ai_windows_before=day)
+        counts.append(count_of(team.production.database, "rep_ai.fct_rep_ai__actions"))
+    assert counts == sorted(set(counts))
+    assert counts[0]
+    team.is_refreshed()
+
+
+# ------------------------------------------------------------------------------------ partial runs
+
+
+def test_partial_runs_are_made_up_for(team: Team) -> None:
+    team.put("two nights")
+    team.land(team.dumps[2])
+    team.dbt("run", "--exclude", "fct_rep_ai__actions")
+    team.land(team.dumps[3])
+    team.dbt("run", "--select", "int_rep_ai__actions_deduplicated")
+    team.dbt("run")
+    team.is_refreshed()
+
+
+def test_health_alone_now_and_then(team: Team) -> None:
+    team.put("two nights landed")
+    team.dbt("build", "--selector", "health")
+    database = team.production.database
+    assert count_of(database, "rep_ai.rep_ai__dump_calendar") == 2
+    assert "rep_ai.rep_ai__daily_activity" not in contents(database)
+    team.land(*team.dumps[2:])
+    team.dbt("build", "--selector", "health")
+    assert count_of(database, "rep_ai.rep_ai__dump_calendar") == NIGHTS
+    team.dbt("run")
+    team.is_refreshed()
+
+
+# ---------------------------------------------------------------------------- warnings, selectors
+
+
+def test_dbt_itself_warns_of_nothing(team: Team) -> None:
+    team.put("landed")
+    team.dbt("parse", "--warn-error", "--no-partial-parse")
+    said = team.dbt("build", "--warn-error", "--log-format", "json", *NO_UNIT_TESTS)
+    events = [json.loads(line)["info"] for line in said.splitlines()]
+    assert "LogTestResult" in {event["name"] for event in events}
+    assert not [event for event in events if event["level"] in ("warn", "error")]
+
+
+def test_selectors_select_what_they_say(team: Team) -> None:
+    team.put("refreshed")
+
+    def nodes(*arguments: str) -> set[str]:
+        keys = ("--output", "json", "--output-keys", "unique_id")
+        lines = team.dbt("ls", "--quiet", *keys, *arguments).splitlines()
+        return {json.loads(line)["unique_id"] for line in lines}
+
+    path = team.production.database.parent / "target" / "manifest.json"
+    everything = nodes()
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    known: dict[str, Thing] = manifest["nodes"]
+    parents: dict[str, list[str]] = manifest["parent_map"]
+
+    def with_parents(found: set[str]) -> set[str]:
+        above = {parent for name in found for parent in parents[name]} - found
+        return with_parents(found | above) if above else found
+
+    def of(found: set[str], *kinds: str) -> set[str]:
+        return {name for name in found if name.partition(".")[0] in kinds}
+
+    assert nodes("--selector", "nightly") == {
+        name for name in everything if not name.startswith("source.")
+    }
+    marts = {
+        name for name, node in known.items() if node["config"].get("contract", {}).get("enforced")
+    }
+    assert {known[name]["name"] for name in marts} == set(team.production.marts())
+    built = with_parents(marts)
+    contracts = nodes("--selector", "contracts")
+    assert of(contracts, "model", "seed") == of(built, "model", "seed")
+    assert of(contracts, "test") == {
+        test for test in of(everything, "test") if built & set(parents[test])
+    }
+    health = nodes("--selector", "health")
+    judges = {name for name in marts if known[name]["name"] in HEALTH}
+    built = with_parents(judges)
+    assert of(health, "model", "seed") == of(built, "model", "seed")
+    assert len(of(built, "model")) < len(of(everything, "model"))
+    assert of(health, "test") == {
+        test for test in of(everything, "test") if set(parents[test]) <= built
+    }
+    assert judges <= {parent for test in of(health, "test") for parent in parents[test]}
