@@ -60,7 +60,7 @@
     {%- elif model.resource_type != 'test' and not is_incremental() -%}
         {{ return(0) }}
     {%- elif invocation_args_dict.defer -%}
-        {#- what is read from production has the numbers of its builds, which are not in this log -#}
+        {#- what is read from production has the numbers of its builds, not those of this log -#}
         {{ return(0) }}
     {%- endif -%}
     {%- set log = rep_ai_build_log() -%}
