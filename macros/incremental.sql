@@ -59,6 +59,9 @@
         {{ return(1) }}
     {%- elif model.resource_type != 'test' and not is_incremental() -%}
         {{ return(0) }}
+    {%- elif invocation_args_dict.defer -%}
+        {#- what is read from production has the numbers of its builds, which are not in this log -#}
+        {{ return(0) }}
     {%- endif -%}
     {%- set log = rep_ai_build_log() -%}
     {%- if not load_relation(log) -%}
@@ -115,7 +118,13 @@
     {%- set settings = [var('rep_ai_timezone'), rep_ai_include_unknown_types()] -%}
     {%- for node in rep_ai_ancestors() | sort(attribute='name') -%}
         {%- if node.resource_type == 'seed' -%}
-            {%- set types = run_query('select distinct type from ' ~ node.relation_name) -%}
+            {%- set seed = api.Relation.create(
+                database=node.database, schema=node.schema, identifier=node.alias
+            ) -%}
+            {%- if node.defer_relation and not load_relation(seed) -%}
+                {%- set seed = node.defer_relation.relation_name -%}
+            {%- endif -%}
+            {%- set types = run_query('select distinct type from ' ~ seed) -%}
             {%- do settings.append(types.columns[0].values() | map('string') | sort) -%}
         {%- endif -%}
     {%- endfor -%}
