@@ -25,7 +25,9 @@ test: lint ## everything that CI runs
 	rm -rf target/test
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
-	$(BIN)/dbt build --quiet
+	$(BIN)/dbt build --quiet --empty --exclude-resource-type test unit_test
+	$(BIN)/dbt test --quiet --select test_type:unit
+	$(BIN)/dbt build --quiet --selector nightly
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
@@ -41,8 +43,10 @@ lint: .venv/.test ## style, types, and that dbt reads the project without a warn
 	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
 	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
 
-bench: .venv/.test ## how fast ingest is beside other ways; REP_AI_BENCH_MB="100" for a quick look
+# a quick look: REP_AI_BENCH_MB=100 REP_AI_BENCH_DAYS="30 90"
+bench: .venv/.test ## how fast ingest is beside other ways, and what a night costs after a year
 	$(BIN)/python tests/bench/ingest.py
+	$(BIN)/python tests/bench/marts.py
 
 chaos: .venv/.test ## kill runs some hundred times (REP_AI_KILLS), and compare all tables each time
 	REP_AI_KILLS=$${REP_AI_KILLS:-100} $(BIN)/python -m pytest tests/python/test_chaos.py

@@ -3,34 +3,29 @@
     ~ ' as sessions where ' ~ rep_ai_changed_since('last_build', 'sessions') ~ ')'
 ]) }}") }}
 
-{#- what the build's log notes of each mart is read from the seeds #}
-{%- if not execute -%}
-    {%- do [ref('rep_ai_action_types'), ref('rep_ai_interaction_types')] -%}
-{%- endif -%}
-
 {%- set last_build = rep_ai_last_build() -%}
+{%- set is_changed = 'referrer in (select changed.referrer from changed)' -%}
 
 with
 
-sessions as (
+{% if last_build -%}
+changed as (
 
-    select * from {{ ref('int_rep_ai__sessions_stitched') }} where referrer is not null
+    select referrer
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where {{ rep_ai_changed_since(last_build) }}
 
 ),
 
+{% endif -%}
 referrers as (
 
-    select distinct sessions.referrer
-    from sessions
+    select distinct referrer
+    from {{ ref('int_rep_ai__sessions_stitched') }}
     where
-        sessions.replaced_in is null
-        {%- if last_build %}
-        and sessions.referrer in (
-            select changed.referrer
-            from sessions as changed
-            where {{ rep_ai_changed_since(last_build, 'changed') }}
-        )
-        {%- endif %}
+        replaced_in is null
+        and referrer is not null
+        and {{ is_changed if last_build else 'true' }}
 
 ),
 
