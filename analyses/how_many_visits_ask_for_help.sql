@@ -1,4 +1,4 @@
--- How many visits ask for help, and how many of those get to talk to somebody?
+-- How many visits ask for help, and in how many of those does anybody accept a contact?
 with
 
 requests as (

@@ -387,22 +387,28 @@ select * from final
 {%- endmacro %}
 
 
-{# Note in the log that this model has run; part of its transaction. #}
+{#
+    Note in the log that this model has run; part of its transaction. A dry run (`--empty`) that has
+    made the table, or made it anew, leaves a model that is still to be built.
+#}
 {% macro rep_ai_note_build() -%}
-    {%- if execute and model.config.materialized == 'incremental' and not flags.EMPTY -%}
-        insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
-        select
-            {{ rep_ai_this_build() }},
-            '{{ model.name }}',
-            {{ 'false' if rep_ai_last_build() else 'true' }},
-            '{{ rep_ai_settings() }}'
+    {%- if execute and model.config.materialized == 'incremental' -%}
+        {%- if not flags.EMPTY or not is_incremental() -%}
+            insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
+            select
+                {{ rep_ai_this_build() }},
+                '{{ model.name }}',
+                {{ 'false' if rep_ai_last_build() else 'true' }},
+                '{{ 'empty' if flags.EMPTY else rep_ai_settings() }}'
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 
 {# Note in the log which tests of what is touched have passed; called at the end of each run. #}
 {% macro rep_ai_note_passes(results) -%}
-    {%- if execute and flags.WHICH in ('build', 'test') and load_relation(rep_ai_build_log()) -%}
+    {%- if execute and flags.WHICH in ('build', 'test') and not flags.EMPTY
+        and load_relation(rep_ai_build_log()) -%}
         {%- set rows = [] -%}
         {%- for result in results if result.status == 'pass' and result.node.test_metadata -%}
             {%- if result.node.test_metadata.kwargs.get('touched') -%}

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from rep_ai.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified
-from rep_ai.report import MARTS_SCHEMA, Database
+from rep_ai.report import INTERMEDIATE_SCHEMA, MARTS_SCHEMA, Database
 
 MANIFEST = "manifest.json"
 # of the manifest: to be counted up where a reader has to know
@@ -160,6 +160,11 @@ def export(destination: Destination, directory: Path) -> dict[str, Any]:
     try:
         new.mkdir(parents=True)
         with closing(_opened(destination)) as connection:
+            if behind := Database(connection).marts_behind():
+                raise PublishError(
+                    f"the last build did not finish, {', '.join(behind)} "
+                    f"{'is' if len(behind) == 1 else 'are'} as before: dbt build first"
+                )
             manifest = {
                 "format": FORMAT,
                 "tables": [
@@ -282,7 +287,7 @@ def _described(name: str, path: Path) -> dict[str, Any]:
 
 def _included(connection: Any) -> list[dict[str, str]]:
     """The deliveries that the marts are made of, in the order of their windows."""
-    rows = Database(connection).rows("rep_ai_intermediate", "int_rep_ai__deliveries", _INCLUDED)
+    rows = Database(connection).rows(INTERMEDIATE_SCHEMA, "int_rep_ai__deliveries", _INCLUDED)
     return [
         {
             "delivery_id": delivery_id,

@@ -25,6 +25,7 @@ from rep_ai.load import Report
 from rep_ai.progress import on_line
 
 MARTS_SCHEMA = "rep_ai"
+INTERMEDIATE_SCHEMA = "rep_ai_intermediate"
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
     'from {{ ref("fct_rep_ai__session_groups") }} group by 1 order by 2 desc'
@@ -85,6 +86,18 @@ class Database:
         return sorted(
             name for schema, name in self.tables if schema == MARTS_SCHEMA and name not in seeds
         )
+
+    def marts_behind(self) -> list[str]:
+        """Names of the incremental marts that have not run since the deliveries last changed."""
+        if (INTERMEDIATE_SCHEMA, "int_rep_ai__deliveries") not in self.tables:
+            return []
+        behind = self.rows(
+            INTERMEDIATE_SCHEMA,
+            "rep_ai_builds",
+            "select model_name from {table} group by model_name having max(build_number) < "
+            "(select max(coalesce(replaced_in, changed_in)) from {schema}.int_rep_ai__deliveries)",
+        )
+        return sorted({name for (name,) in behind} & set(self.marts()))
 
     def unknown_types(self) -> list[UnknownType]:
         """Types that no seed lists, the most frequent first."""

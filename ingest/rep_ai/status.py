@@ -57,6 +57,7 @@ def look(
     with opened(destination) as database:
         files = _files(database, schema)
         is_built = (MARTS_SCHEMA, "rep_ai__dump_calendar") in database.tables
+        unfinished = database.marts_behind()
         nights = _nights(database)
         unknown = database.mart(
             "rep_ai__unknown_types",
@@ -82,6 +83,11 @@ def look(
         problems.append(
             f"{_many(behind, 'loaded dump is', 'loaded dumps are')} not in the marts: "
             "rep-ai run SOURCE, or dbt build"
+        )
+    elif unfinished:
+        problems.append(
+            f"the last build did not finish, {', '.join(unfinished)} "
+            f"{'is' if len(unfinished) == 1 else 'are'} as before: dbt build"
         )
     if missing:
         problems.append(_missing(missing))

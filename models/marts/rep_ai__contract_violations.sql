@@ -126,13 +126,17 @@ rejected_records as (
 {% for collection, table in merged.items() -%}
 {%- set model, id = collections[collection][:2] -%}
 merged_{{ model }} as (
-    {% if model == 'actions' %}
-    {{ rep_ai_rows_of_changed_sessions(table, last_build) }}
-    {% else %}
+
     select *
     from {{ ref(table) }}
-    where replaced_in is null and {{ rep_ai_is_changed_record(id, collection, last_build) }}
-    {% endif %}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed_record(id, collection, last_build) }}
+        {%- if model == 'actions' %}
+        -- they are many, and quicker found by their sessions, without which no rule here is broken
+        and {{ rep_ai_is_changed('session', last_build) }}
+        {%- endif %}
+
 ),
 
 {% endfor -%}

@@ -144,6 +144,25 @@ def test_an_empty_build_leaves_no_trace(team: Team, state: str) -> None:
     team.is_refreshed()
 
 
+def test_what_a_dry_run_empties_is_built_again(team: Team) -> None:
+    team.put("refreshed")
+    mart = "fct_rep_ai__sessions"
+    team.dbt("run", "--empty", "--full-refresh", "--select", mart)
+    assert count_of(team.production.database, f"rep_ai.{mart}") == 0
+    team.dbt("run")
+    team.is_refreshed()
+
+
+def test_a_dry_run_says_of_no_test_that_it_has_passed(team: Team) -> None:
+    team.put("refreshed")
+    twice = "rep_ai_intermediate.int_rep_ai__sessions_stitched"
+    team.production.execute(f"insert into {twice} from {twice} limit 1")
+    tests = "int_rep_ai__sessions_stitched,test_type:data"
+    assert "FAIL" in team.dbt("test", "--select", tests, code=1)
+    team.dbt("build", "--empty", *NO_UNIT_TESTS)
+    assert "FAIL" in team.dbt("test", "--select", tests, code=1)
+
+
 # ------------------------------------------------------------------------------------- a team's CI
 
 
@@ -347,6 +366,19 @@ def test_partial_runs_are_made_up_for(team: Team) -> None:
     team.dbt("run", "--select", "int_rep_ai__actions_deduplicated")
     team.dbt("run")
     team.is_refreshed()
+
+
+def test_marts_that_a_build_did_not_reach_are_named(team: Team, tmp_path: Path) -> None:
+    team.put("two nights")
+    team.land(team.dumps[2])
+    team.dbt("run", "--select", "rep_ai__dump_calendar", "int_rep_ai__deliveries")
+    for command in (["status", "--check"], ["export", str(tmp_path / "marts")]):
+        run = team.production.start("rep-ai", *command)
+        run.ends_with(1)
+        said = " ".join(run.output.read_text().split())
+        assert "the last build did not finish, dim_rep_ai__referrers" in said
+    team.dbt("run")
+    team.production.start("rep-ai", "status", "--check").ends_with(0)
 
 
 def test_health_alone_now_and_then(team: Team) -> None:
