@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from postgres import server
+from replay import postgres_connection
 from warehouse import Warehouse, build
 
 # HYPOTHESIS_PROFILE=long searches longer
@@ -26,10 +28,19 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[dict[str, str]]:
+def postgres_server() -> Iterator[dict[str, str]]:
     """A running PostgreSQL server, as the PG* environment variables that lead to it."""
     with server() as variables:
         yield variables
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """The same, with a database of the module's own: what others leave is not seen."""
+    name = request.module.__name__
+    with closing(postgres_connection(postgres_server)) as connection:
+        connection.cursor().execute(f"create database {name}")
+    return {**postgres_server, "PGDATABASE": name}
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ KINDS = (
 LABELLED = ("exposure", "metric")
 LINK = re.compile(r"\(#!/\w+/([\w.]+)\)")
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
-SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}")
+SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)
 IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
 
 Thing = dict[str, Any]
@@ -221,7 +221,7 @@ def test_listed_arguments_are_those_of_the_macro(project: Project) -> None:
         if not IMPLEMENTATION.match(macro["name"]):
             signature = SIGNATURE.search(macro["macro_sql"])
             assert signature is not None, macro["name"]
-            names = re.findall(r"(\w+)(?:=[^,]*)?(?:,|$)", signature[1])
+            names = re.findall(r"(\w+)(?:=[^,]*)?(?:,|$)", signature[1].strip())
             assert names == [argument["name"] for argument in macro["arguments"]], macro["name"]
 
 

@@ -549,6 +549,7 @@ ARROW_TYPES = {
     "text": pa.string(),
     "bigint": pa.int64(),
     "timestamptz": pa.timestamp("us", "UTC"),
+    "boolean": pa.bool_(),
 }
 POSTGRES_TYPES = {arrow_type: kind for kind, arrow_type in ARROW_TYPES.items()}
 

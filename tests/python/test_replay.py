@@ -31,7 +31,7 @@ from replay import (
     unequal_tables,
 )
 
-HISTORIES = int(os.environ.get("REP_AI_REPLAYS", "2"))
+HISTORIES = int(os.environ.get("REP_AI_REPLAYS", "1"))
 SEED = int(os.environ.get("REP_AI_REPLAY_SEED") or random.randrange(0, 1_000_000, 2))
 STEPS = os.environ.get("REP_AI_REPLAY_STEPS")
 TRIES = int(os.environ.get("REP_AI_REPLAY_TRIES", "0"))
