@@ -34,7 +34,12 @@ PERSONAL = {
     "referrer",
     "user_agent",
 }
-RENAMED = {"email": "custom_metadata", "person_id": "custom_id", "properties": "_extra"}
+RENAMED = {
+    "detail": "record",
+    "email": "custom_metadata",
+    "person_id": "custom_id",
+    "properties": "_extra",
+}
 # a dump in which each collection has one record, and that record has no field of the vendor's
 BARE = {
     "version": "1.0.0",

@@ -25,6 +25,7 @@ from psycopg2.extras import execute_values
 
 from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
 from marts import (
+    PARSED,
     PROJECT,
     RAW_SCHEMA,
     Compiled,
@@ -534,7 +535,11 @@ class PostgresDatabase:
                     self._create(cursor, f"{RAW_SCHEMA}.{name}", rows)
                 for model in self._project.models:
                     cursor.execute(f"create {model.kind} {model.relation} as {model.sql}")
-                return {m.name: list(self._rows(cursor, m.relation)) for m in self._project.marts}
+                return {
+                    mart.name: list(self._rows(cursor, mart.relation))
+                    for mart in self._project.marts
+                    if mart.name not in PARSED
+                }
             finally:
                 self._connection.rollback()
 
