@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, settings
 from postgres import server
 from replay import postgres_connection
 from warehouse import Warehouse, build
+
+# drawn here, so that all workers of one run have the same tests
+if not os.environ.get("REP_AI_REPLAY_SEED"):
+    os.environ["REP_AI_REPLAY_SEED"] = str(random.randrange(0, 1_000_000, 2))
 
 # HYPOTHESIS_PROFILE=long searches longer
 settings.register_profile(

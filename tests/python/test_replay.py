@@ -10,7 +10,6 @@ fails is played again with fewer steps, to find those that matter.
 from __future__ import annotations
 
 import os
-import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -32,7 +31,7 @@ from replay import (
 )
 
 HISTORIES = int(os.environ.get("REP_AI_REPLAYS", "1"))
-SEED = int(os.environ.get("REP_AI_REPLAY_SEED") or random.randrange(0, 1_000_000, 2))
+SEED = int(os.environ["REP_AI_REPLAY_SEED"])
 STEPS = os.environ.get("REP_AI_REPLAY_STEPS")
 TRIES = int(os.environ.get("REP_AI_REPLAY_TRIES", "0"))
 # all that comes to pass in a history takes long on a second engine
