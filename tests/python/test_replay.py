@@ -154,7 +154,7 @@ OTHER_VALUES = {
     "VARCHAR": "coalesce({0}, '') || 'x'",
     "TIMESTAMP": "coalesce({0}, timestamp '2000-01-01') + interval 1 millisecond",
     "DATE": "coalesce({0}, date '2000-01-01') + 1",
-    "DECIMAL(18,3)": "coalesce({0}, 0) + 0.001",
+    "DECIMAL": "coalesce({0}, 0) + 1",
     "BIGINT": "coalesce({0}, 0) + 1",
     "BOOLEAN": "not coalesce({0}, false)",
 }
@@ -182,7 +182,9 @@ def test_no_change_of_a_mart_goes_unseen(tmp_path: Path) -> None:
                 f"alter table {table} add column one_more integer",
             ]
             for name, kind, *_ in connection.execute(f"describe {table}").fetchall():
-                changes.append(f"update {table} set {name} = {OTHER_VALUES[kind].format(name)}")
+                changes.append(
+                    f"update {table} set {name} = {OTHER_VALUES[kind.partition('(')[0]].format(name)}"
+                )
                 changes[-1] += f" {one_row}"
             for change in changes:
                 connection.execute("begin")
