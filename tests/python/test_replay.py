@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from marts import PARSED
 from replay import (
     SIDES,
     Deliver,
@@ -198,5 +199,6 @@ def test_no_change_of_a_mart_goes_unseen(tmp_path: Path) -> None:
         replay.compare()
     for mart in names:
         assert f"{mart}: only refreshed: " in str(wrong.value)
-        assert f"incremental against the oracle: {mart}: missing " in str(wrong.value)
+        if mart not in PARSED:
+            assert f"incremental against the oracle: {mart}: missing " in str(wrong.value)
     assert "refreshed against the oracle" not in str(wrong.value)
