@@ -183,9 +183,8 @@ def test_no_change_of_a_mart_goes_unseen(tmp_path: Path) -> None:
                 f"alter table {table} add column one_more integer",
             ]
             for name, kind, *_ in connection.execute(f"describe {table}").fetchall():
-                changes.append(
-                    f"update {table} set {name} = {OTHER_VALUES[kind.partition('(')[0]].format(name)}"
-                )
+                other = OTHER_VALUES[kind.partition("(")[0]].format(name)
+                changes.append(f"update {table} set {name} = {other}")
                 changes[-1] += f" {one_row}"
             for change in changes:
                 connection.execute("begin")
