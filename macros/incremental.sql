@@ -172,6 +172,18 @@
 {%- endmacro %}
 
 
+{# The current deliveries whose windows lie within spans (first_window_start_at, last_...). #}
+{% macro rep_ai_deliveries_within(spans) -%}
+    select distinct delivery_id
+    from {{ ref('int_rep_ai__deliveries') }}
+    inner join {{ spans }} as spans
+        on
+            window_start_at >= spans.first_window_start_at
+            and window_start_at <= spans.last_window_start_at
+    where replaced_in is null
+{%- endmacro %}
+
+
 {#
     The start of a versioned model of merged records: those whose id has a record in a delivery that
     has come or gone, and the open ones that are judged otherwise. Their other records lie in the
@@ -207,13 +219,7 @@ searched as (
 
     union distinct
 
-    select deliveries.delivery_id
-    from (select * from {{ ref('int_rep_ai__deliveries') }}) as deliveries
-    inner join spans
-        on
-            deliveries.window_start_at >= spans.first_window_start_at
-            and deliveries.window_start_at <= spans.last_window_start_at
-    where deliveries.replaced_in is null
+    {{ rep_ai_deliveries_within('spans') }}
 
 ),
 
@@ -240,21 +246,8 @@ records as (
 {% macro rep_ai_versions(
     last_build, keys, columns, affected='affected', held_where=none, cluster_by=none
 ) -%}
-{%- if not last_build -%}
-final as (
-
-    select
-        {%- for column in columns %}
-        {{ column }},
-        {%- endfor %}
-        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as changed_in,
-        cast(null as {{ dbt.type_bigint() }}) as replaced_in
-    from computed
-    {{ 'where false' if flags.EMPTY }}
-    {{ 'order by ' ~ cluster_by if cluster_by }}
-
-)
-{%- else -%}
+{%- set this_build = 'cast(' ~ rep_ai_this_build() ~ ' as ' ~ dbt.type_bigint() ~ ')' -%}
+{%- if last_build -%}
 held as (
 
     select *
@@ -286,16 +279,18 @@ gone as (
 
 ),
 
+{% endif -%}
 final as (
 
     select
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
-        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as changed_in,
+        {{ this_build }} as changed_in,
         cast(null as {{ dbt.type_bigint() }}) as replaced_in
-    from come
+    from {{ 'come' if last_build else 'computed' }}
     {{ 'where false' if flags.EMPTY }}
+    {%- if last_build %}
 
     union all
 
@@ -304,7 +299,7 @@ final as (
         gone.{{ column }},
         {%- endfor %}
         held.changed_in,
-        cast({{ rep_ai_this_build() }} as {{ dbt.type_bigint() }}) as replaced_in
+        {{ this_build }} as replaced_in
     from gone
     inner join held
         on
@@ -312,9 +307,11 @@ final as (
             {{ 'and ' if not loop.first }}gone.{{ key }} = held.{{ key }}
             {%- endfor %}
     {{ 'where false' if flags.EMPTY }}
+    {%- elif cluster_by %}
+    order by {{ cluster_by }}
+    {%- endif %}
 
 )
-{%- endif %}
 
 select * from final
 {%- endmacro %}
@@ -430,26 +427,17 @@ select * from final
     build, now or before: a query of one column.
 #}
 {% macro rep_ai_changed(what, last_build='last_build') -%}
-    {%- set key = {
-        'session': 'session_id',
-        'session_group': 'session_group_id',
-        'visitor': 'visitor_id',
-        'day': 'activity_date',
-    }[what] -%}
-    select changes.{{ key }}
-    from (select * from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }}) as changes
-    where changes.build_number > {{ last_build }} and changes.{{ key }} is not null
+    {%- set key = 'activity_date' if what == 'day' else what ~ '_id' -%}
+    select {{ key }}
+    from {{ ref('int_rep_ai__changed_' ~ what ~ 's') }}
+    where build_number > {{ last_build }} and {{ key }} is not null
 {%- endmacro %}
 
 
 {# Whether a row is of a changed one; every row is where the mart is built anew. #}
 {% macro rep_ai_is_changed(what, last_build) -%}
     {%- if last_build -%}
-        {{ {
-            'session': 'session_id',
-            'session_group': 'session_group_id',
-            'visitor': 'visitor_id',
-        }[what] }} in ({{ rep_ai_changed(what, last_build) }})
+        {{ what }}_id in ({{ rep_ai_changed(what, last_build) }})
     {%- else -%}
         true
     {%- endif -%}
@@ -458,9 +446,9 @@ select * from final
 
 {# The records without a session that have changed since the last build: a query of their ids. #}
 {% macro rep_ai_changed_without_session(last_build='last_build') -%}
-    select changes.record_id
-    from (select * from {{ ref('int_rep_ai__changed_sessions') }}) as changes
-    where changes.build_number > {{ last_build }} and changes.session_id is null
+    select record_id
+    from {{ ref('int_rep_ai__changed_sessions') }}
+    where build_number > {{ last_build }} and session_id is null
 {%- endmacro %}
 
 
@@ -478,14 +466,11 @@ select * from final
 
 
 {# The rows of a versioned table that come in for them; all that hold where a mart is built anew. #}
-{% macro rep_ai_rows_of_changed_sessions(table, last_build, record_id=none) -%}
+{% macro rep_ai_rows_of_changed_sessions(table, last_build, record_id) -%}
     select *
     from {{ ref(table) }}
-    where
-        replaced_in is null
-        {%- if last_build %}
-        and session_id in ({{ rep_ai_changed('session', last_build) }})
-        {%- if record_id %}
+    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    {%- if last_build %}
 
     union all
 
@@ -495,8 +480,7 @@ select * from final
         replaced_in is null
         and session_id is null
         and {{ record_id }} in ({{ rep_ai_changed_without_session(last_build) }})
-        {%- endif %}
-        {%- endif %}
+    {%- endif %}
 {%- endmacro %}
 
 

@@ -54,17 +54,17 @@
 
 {# The starts of the windows whose deliveries have changed since the last build: a query. #}
 {% macro rep_ai_changed_starts(last_build='last_build') -%}
-    select changes.window_start_at
-    from (select * from {{ ref('int_rep_ai__deliveries') }}) as changes
-    where {{ rep_ai_changed_since(last_build, 'changes') }}
+    select window_start_at
+    from {{ ref('int_rep_ai__deliveries') }}
+    where {{ rep_ai_changed_since(last_build) }}
 {%- endmacro %}
 
 
 {# The records of one kind that have changed since the last build: a query of their ids. #}
 {% macro rep_ai_changed_records(entity, last_build='last_build') -%}
-    select changes.record_id
-    from (select * from {{ ref('int_rep_ai__changed_records') }}) as changes
-    where changes.entity = '{{ entity }}' and changes.build_number > {{ last_build }}
+    select record_id
+    from {{ ref('int_rep_ai__changed_records') }}
+    where entity = '{{ entity }}' and build_number > {{ last_build }}
 {%- endmacro %}
 
 

@@ -6,7 +6,9 @@ with
 
 sessions as (
 
-    {{ rep_ai_rows_of_changed_sessions('int_rep_ai__sessions_stitched', last_build) }}
+    select *
+    from {{ ref('int_rep_ai__sessions_stitched') }}
+    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
 
 ),
 

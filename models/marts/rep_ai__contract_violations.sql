@@ -529,13 +529,7 @@ spans_{{ model }} as (
 -- their records lie in the windows between the first and the last one
 {{ searched }} as (
 
-    select distinct deliveries.delivery_id
-    from (select * from {{ ref('int_rep_ai__deliveries') }}) as deliveries
-    inner join spans_{{ model }} as spans
-        on
-            deliveries.window_start_at >= spans.first_window_start_at
-            and deliveries.window_start_at <= spans.last_window_start_at
-    where deliveries.replaced_in is null
+    {{ rep_ai_deliveries_within('spans_' ~ model) }}
 
 ),
 
