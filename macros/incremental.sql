@@ -203,13 +203,18 @@ affected as (
 
 ),
 
+-- of all that is held this one column is read; ids that share a fingerprint do no harm here
 spans as (
 
     select distinct
         first_window_start_at,
         last_window_start_at
     from {{ this }}
-    where replaced_in is null and {{ id }} in (select affected.{{ id }} from affected)
+    where
+        replaced_in is null
+        and id_fingerprint in (
+            select {{ rep_ai_fingerprint('affected.' ~ id) }} as id_fingerprint from affected
+        )
 
 ),
 
@@ -239,12 +244,25 @@ records as (
 {%- endmacro %}
 
 
+{# Whether a row is of a session in a CTE that says in which window to look for it. #}
+{% macro rep_ai_is_one_of(sessions) -%}
+    last_window_start_at in (select {{ sessions }}.last_window_start_at from {{ sessions }})
+    and session_id in (select {{ sessions }}.session_id from {{ sessions }})
+{%- endmacro %}
+
+
 {#
     The end of a versioned model: what `computed` has and the table has not comes, what only the
     table has goes. Later builds compute the rows of `affected` keys only.
 -#}
 {% macro rep_ai_versions(
-    last_build, keys, columns, affected='affected', held_where=none, cluster_by=none
+    last_build,
+    keys,
+    columns,
+    affected='affected',
+    held_where=none,
+    fingerprint_of=none,
+    cluster_by=none
 ) -%}
 {%- set this_build = 'cast(' ~ rep_ai_this_build() ~ ' as ' ~ dbt.type_bigint() ~ ')' -%}
 {%- if last_build -%}
@@ -286,6 +304,9 @@ final as (
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
+        {%- if fingerprint_of %}
+        {{ rep_ai_fingerprint(fingerprint_of) }} as id_fingerprint,
+        {%- endif %}
         {{ this_build }} as changed_in,
         cast(null as {{ dbt.type_bigint() }}) as replaced_in
     from {{ 'come' if last_build else 'computed' }}
@@ -298,6 +319,9 @@ final as (
         {%- for column in columns %}
         gone.{{ column }},
         {%- endfor %}
+        {%- if fingerprint_of %}
+        held.id_fingerprint,
+        {%- endif %}
         held.changed_in,
         {{ this_build }} as replaced_in
     from gone
@@ -367,9 +391,10 @@ select * from final
 
 {#
     Empty a table that is built anew in place, else take out the rows that are replaced: a list of
-    conditions in which `last_build` stands for the number of the last build.
+    conditions in which `last_build` stands for the number of the last build. Where all of them are
+    about changed sessions, a time of the rows tells where to look.
 #}
-{% macro rep_ai_take_out(conditions=[]) -%}
+{% macro rep_ai_take_out(conditions=[], time=none) -%}
     {%- if is_incremental() and not flags.EMPTY -%}
         {%- set last_build = rep_ai_last_build() -%}
         {%- if not last_build -%}
@@ -377,7 +402,11 @@ select * from final
         {%- else -%}
             {%- for condition in conditions %}
             delete from {{ this }}
-            where {{ condition | replace('last_build', last_build) }};
+            where
+                {{ condition | replace('last_build', last_build) }}
+                {%- if time %}
+                and {{ rep_ai_is_near_changed_sessions(time, last_build) }}
+                {%- endif %};
             {% endfor -%}
         {%- endif -%}
     {%- endif -%}
@@ -434,13 +463,59 @@ select * from final
 {%- endmacro %}
 
 
-{# Whether a row is of a changed one; every row is where the mart is built anew. #}
-{% macro rep_ai_is_changed(what, last_build) -%}
-    {%- if last_build -%}
-        {{ what }}_id in ({{ rep_ai_changed(what, last_build) }})
-    {%- else -%}
+{#
+    Whether a row is of a changed one; every row is where the mart is built anew. A time of the row
+    tells where to look for those of sessions.
+#}
+{% macro rep_ai_is_changed(what, last_build, time=none) -%}
+    {%- if not last_build -%}
         true
+    {%- else -%}
+        {{ what }}_id in ({{ rep_ai_changed(what, last_build) }})
+        {%- if time %}
+        and {{ rep_ai_is_near_changed_sessions(time, last_build) }}
+        {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Whether a row lies on one of the days on which changed sessions do, which engines tell of whole
+    blocks of rows: all that is of changed sessions does, now and before. True where it has no time.
+#}
+{% macro rep_ai_is_near_changed_sessions(time, last_build) -%}
+    (
+        {{ time }} is null
+        {%- for first, after_last in rep_ai_days_of_changed_sessions(last_build) %}
+        or (
+            {{ time }} >= timestamp '{{ first }} 00:00:00'
+            and {{ time }} < timestamp '{{ after_last }} 00:00:00'
+        )
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+
+{#
+    Those days, in ranges: the first day of each, and the one after its last. Where there are too
+    many to ask for each, one range for all.
+#}
+{% macro rep_ai_days_of_changed_sessions(last_build) -%}
+    {%- set days = ref('int_rep_ai__days_of_changed_sessions') -%}
+    {%- set ranges = [] -%}
+    {%- if execute -%}
+        {%- for row in run_query(
+            'select distinct lies_on from ' ~ days ~ ' where build_number > ' ~ last_build
+            ~ ' order by lies_on'
+        ).rows -%}
+            {%- set first, next_day = row[0], row[0] + modules.datetime.timedelta(days=1) -%}
+            {%- if ranges and ranges[-1][1] == first -%}
+                {%- set first = ranges.pop()[0] -%}
+            {%- endif -%}
+            {%- do ranges.append([first, next_day]) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(ranges if ranges | length <= 20 else [[ranges[0][0], ranges[-1][1]]]) }}
 {%- endmacro %}
 
 
@@ -453,7 +528,7 @@ select * from final
 
 
 {# Take the rows of changed sessions out of a mart, and those of changed records without one. #}
-{% macro rep_ai_take_out_sessions(record_id=none) -%}
+{% macro rep_ai_take_out_sessions(time, record_id=none) -%}
     {%- set conditions = ['session_id in (' ~ rep_ai_changed('session') ~ ')'] -%}
     {%- if record_id -%}
         {%- do conditions.append(
@@ -461,7 +536,7 @@ select * from final
             ~ ' in (' ~ rep_ai_changed_without_session() ~ ')'
         ) -%}
     {%- endif -%}
-    {{ rep_ai_take_out(conditions) }}
+    {{ rep_ai_take_out(conditions, time) }}
 {%- endmacro %}
 
 
@@ -469,7 +544,9 @@ select * from final
 {% macro rep_ai_rows_of_changed_sessions(table, last_build, record_id) -%}
     select *
     from {{ ref(table) }}
-    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
     {%- if last_build %}
 
     union all
@@ -480,6 +557,7 @@ select * from final
         replaced_in is null
         and session_id is null
         and {{ record_id }} in ({{ rep_ai_changed_without_session(last_build) }})
+        and {{ rep_ai_is_near_changed_sessions('last_window_start_at', last_build) }}
     {%- endif %}
 {%- endmacro %}
 

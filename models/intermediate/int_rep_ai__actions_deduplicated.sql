@@ -89,4 +89,5 @@ computed as (
         'last_window_end_at',
     ],
     held_where='last_window_start_at in (select spans.last_window_start_at from spans)',
+    fingerprint_of='action_id',
 ) }}

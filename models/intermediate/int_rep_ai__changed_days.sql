@@ -13,7 +13,9 @@ groups as (
 -- a group starts with its earliest session, now and before
 earliest_sessions as (
 
-    select session_id
+    select
+        session_id,
+        last_window_start_at
     from {{ ref('int_rep_ai__sessions_grouped') }}
     where
         session_number_in_group = 1
@@ -35,7 +37,7 @@ times as (
     {% endfor %}
     select started_at as changed_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where session_id in (select earliest_sessions.session_id from earliest_sessions)
+    where {{ rep_ai_is_one_of('earliest_sessions') }}
 
 ),
 

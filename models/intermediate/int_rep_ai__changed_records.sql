@@ -12,12 +12,6 @@
 
 with
 
-sessions as (
-
-    {{ rep_ai_changed('session', last_build) }}
-
-),
-
 visitors as (
 
     {{ rep_ai_changed('visitor', last_build) }}
@@ -48,7 +42,9 @@ changes as (
         '{{ entity }}' as entity,
         {{ id }} as record_id
     from {{ ref(table) }}
-    where replaced_in is null and session_id in (select sessions.session_id from sessions)
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
     union all
     {% endif %}

@@ -4,12 +4,6 @@
 
 with
 
-sessions as (
-
-    {{ rep_ai_changed('session', last_build) }}
-
-),
-
 changes as (
 
     select session_group_id
@@ -20,7 +14,9 @@ changes as (
 
     select session_group_id
     from {{ ref('int_rep_ai__sessions_grouped') }}
-    where replaced_in is null and session_id in (select sessions.session_id from sessions)
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 

@@ -4,12 +4,6 @@
 
 with
 
-sessions as (
-
-    {{ rep_ai_changed('session', last_build) }}
-
-),
-
 changes as (
 
     {{ rep_ai_delivered_ids('unique_visitors', 'visitor_id', last_build) }}
@@ -19,7 +13,7 @@ changes as (
     -- whose session it is, and whose it was
     select visitor_id
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where session_id in (select sessions.session_id from sessions)
+    where {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 

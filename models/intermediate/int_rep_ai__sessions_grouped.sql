@@ -19,7 +19,9 @@ with recursive
 {% if last_build -%}
 changed as (
 
-    select distinct session_id
+    select distinct
+        session_id,
+        last_window_start_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
     where {{ rep_ai_changed_since(last_build) }}
 
@@ -33,17 +35,22 @@ changed_groups as (
 
     select session_group_id
     from {{ this }}
-    where replaced_in is null and session_id in (select changed.session_id from changed)
+    where replaced_in is null and {{ rep_ai_is_one_of('changed') }}
 
 ),
 
 walked as (
 
-    select session_id from changed
+    select
+        session_id,
+        last_window_start_at
+    from changed
 
     union distinct
 
-    select session_id
+    select
+        session_id,
+        last_window_start_at
     from {{ this }}
     where
         replaced_in is null
@@ -56,9 +63,10 @@ sessions as (
     select
         session_id,
         label,
-        started_at
+        started_at,
+        last_window_start_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and session_id in (select walked.session_id from walked)
+    where replaced_in is null and {{ rep_ai_is_one_of('walked') }}
 
 ),
 
@@ -82,6 +90,7 @@ steps as (
         sessions.session_id,
         coalesce(ends.session_group_id, sessions.label) as label,
         sessions.started_at,
+        sessions.last_window_start_at,
         labelled.label is null or labelled.label = labelled.session_id as is_last_step
     from sessions
     left join sessions as labelled on sessions.label = labelled.session_id
@@ -95,7 +104,8 @@ sessions as (
     select
         session_id,
         label,
-        started_at
+        started_at,
+        last_window_start_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
     where replaced_in is null
 
@@ -108,6 +118,7 @@ steps as (
         sessions.session_id,
         sessions.label,
         sessions.started_at,
+        sessions.last_window_start_at,
         labelled.label is null or labelled.label = labelled.session_id as is_last_step
     from sessions
     left join sessions as labelled on sessions.label = labelled.session_id
@@ -230,6 +241,7 @@ grouped as (
     select
         steps.session_id,
         steps.started_at,
+        steps.last_window_start_at,
         coalesce(settled.session_group_id, next_settled.session_group_id) as session_group_id
     from steps
     left join settled on steps.session_id = settled.session_id
@@ -249,7 +261,8 @@ kept as (
 
     select
         session_id,
-        session_group_id
+        session_group_id,
+        last_window_start_at
     from {{ this }}
     where
         replaced_in is null
@@ -264,7 +277,7 @@ kept_starts as (
         session_id,
         started_at
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and session_id in (select kept.session_id from kept)
+    where replaced_in is null and {{ rep_ai_is_one_of('kept') }}
 
 ),
 
@@ -273,7 +286,8 @@ members as (
     select
         session_id,
         session_group_id,
-        started_at
+        started_at,
+        last_window_start_at
     from grouped
 
     union all
@@ -281,7 +295,8 @@ members as (
     select
         kept.session_id,
         kept.session_group_id,
-        kept_starts.started_at
+        kept_starts.started_at,
+        kept.last_window_start_at
     from kept
     inner join kept_starts on kept.session_id = kept_starts.session_id
 
@@ -289,9 +304,17 @@ members as (
 
 affected as (
 
-    select session_id from walked
+    select
+        session_id,
+        last_window_start_at
+    from walked
+
     union distinct
-    select session_id from kept
+
+    select
+        session_id,
+        last_window_start_at
+    from kept
 
 ),
 
@@ -301,7 +324,8 @@ members as (
     select
         session_id,
         session_group_id,
-        started_at
+        started_at,
+        last_window_start_at
     from grouped
 
 ),
@@ -318,7 +342,8 @@ computed as (
                 case when started_at is null then 1 else 0 end,
                 started_at,
                 {{ rep_ai_by_code_point('session_id') }}
-        ) as session_number_in_group
+        ) as session_number_in_group,
+        last_window_start_at
     from members
 
 ),
@@ -326,5 +351,12 @@ computed as (
 {{ rep_ai_versions(
     last_build,
     keys=['session_id'],
-    columns=['session_id', 'session_group_id', 'session_number_in_group'],
+    columns=[
+        'session_id',
+        'session_group_id',
+        'session_number_in_group',
+        'last_window_start_at',
+    ],
+    held_where='last_window_start_at in (select affected.last_window_start_at from affected)',
+    cluster_by='last_window_start_at',
 ) }}

@@ -107,5 +107,6 @@ computed as (
         'last_window_end_at',
     ],
     held_where='last_window_start_at in (select spans.last_window_start_at from spans)',
+    fingerprint_of='session_id',
     cluster_by='last_window_start_at',
 ) }}

@@ -18,14 +18,20 @@ changed as (
 ),
 
 {% endif -%}
-referrers as (
+-- of all sessions this one column is read
+all_referrers as (
 
     select distinct referrer
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where
-        replaced_in is null
-        and referrer is not null
-        and {{ is_changed if last_build else 'true' }}
+    where replaced_in is null and referrer is not null
+
+),
+
+referrers as (
+
+    select referrer
+    from all_referrers
+    where {{ is_changed if last_build else 'true' }}
 
 ),
 

@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental',
-    pre_hook="{{ rep_ai_take_out_sessions('action_id') }}",
+    pre_hook="{{ rep_ai_take_out_sessions('occurred_at', 'action_id') }}",
 ) }}
 
 {%- set last_build = rep_ai_last_build() -%}
@@ -25,7 +25,9 @@ sessions as (
 
     select *
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 
@@ -33,7 +35,9 @@ groups as (
 
     select *
     from {{ ref('int_rep_ai__sessions_grouped') }}
-    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 

@@ -1,11 +1,10 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'session_id is null',
-    'session_id in (' ~ rep_ai_changed('session') ~ ')',
-]) }}") }}
+{#- without a session all events are put in again: they are few -#}
+{{ config(materialized='incremental', pre_hook=[
+    "{{ rep_ai_take_out(['session_id is null']) }}",
+    "{{ rep_ai_take_out_sessions('occurred_at') }}",
+]) }}
 
 {%- set last_build = rep_ai_last_build() -%}
-{#- without a session all events are put in again: they are few -#}
-{%- set is_put_in = '(session_id is null or ' ~ rep_ai_is_changed('session', last_build) ~ ')' -%}
 
 with
 
@@ -13,26 +12,26 @@ sessions as (
 
     select *
     from {{ ref('fct_rep_ai__sessions') }}
-    where {{ rep_ai_is_changed('session', last_build) }}
+    where {{ rep_ai_is_changed('session', last_build, 'started_at') }}
 
 ),
-
-actions as (
+{% for name, time in [('actions', 'occurred_at'), ('interactions', 'started_at')] %}
+{{ name }} as (
 
     select *
-    from {{ ref('fct_rep_ai__actions') }}
-    where {{ is_put_in if last_build else 'true' }}
+    from {{ ref('fct_rep_ai__' ~ name) }}
+    where {{ rep_ai_is_changed('session', last_build, time) }}
+    {%- if last_build %}
 
-),
-
-interactions as (
+    union all
 
     select *
-    from {{ ref('fct_rep_ai__interactions') }}
-    where {{ is_put_in if last_build else 'true' }}
+    from {{ ref('fct_rep_ai__' ~ name) }}
+    where session_id is null
+    {%- endif %}
 
 ),
-
+{% endfor %}
 events as (
 
     select

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions() }}") }}
+{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('started_at') }}") }}
 
 {%- set last_build = rep_ai_last_build() -%}
 
@@ -8,7 +8,9 @@ sessions as (
 
     select *
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 
@@ -16,7 +18,9 @@ groups as (
 
     select *
     from {{ ref('int_rep_ai__sessions_grouped') }}
-    where replaced_in is null and {{ rep_ai_is_changed('session', last_build) }}
+    where
+        replaced_in is null
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
 
 ),
 
@@ -26,7 +30,7 @@ action_counts as (
         session_id,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    where {{ rep_ai_is_changed('session', last_build) }}
+    where {{ rep_ai_is_changed('session', last_build, 'occurred_at') }}
     group by session_id
 
 ),
@@ -38,7 +42,7 @@ interaction_counts as (
         count(*) as interaction_count,
         count(case when is_accepted then 1 end) as accepted_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where {{ rep_ai_is_changed('session', last_build) }}
+    where {{ rep_ai_is_changed('session', last_build, 'started_at') }}
     group by session_id
 
 ),

@@ -134,7 +134,7 @@ merged_{{ model }} as (
         and {{ rep_ai_is_changed_record(id, collection, last_build) }}
         {%- if model == 'actions' %}
         -- they are many, and quicker found by their sessions, without which no rule here is broken
-        and {{ rep_ai_is_changed('session', last_build) }}
+        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
         {%- endif %}
 
 ),

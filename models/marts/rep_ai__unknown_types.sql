@@ -15,12 +15,18 @@ known_{{ kind }}_types as (
 ),
 
 -- of all records this one column is read
+{{ kind }}_types as (
+
+    select distinct {{ kind }}_type as type from {{ ref(table) }}
+
+),
+
 unknown_{{ kind }}_types as (
 
-    select distinct records.{{ kind }}_type as type
-    from (select * from {{ ref(table) }}) as records
-    left join known_{{ kind }}_types as known on records.{{ kind }}_type = known.type
-    where known.type is null and records.{{ kind }}_type is not null
+    select types.type
+    from {{ kind }}_types as types
+    left join known_{{ kind }}_types as known on types.type = known.type
+    where known.type is null and types.type is not null
 
 ),
 

@@ -1,0 +1,48 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+{%- set last_build = rep_ai_last_build() -%}
+
+{#- the times by which these tables, and the facts made of them, are laid down or searched -#}
+{%- set tables = {
+    'int_rep_ai__sessions_stitched': [none, ['started_at', 'ended_at']],
+    'int_rep_ai__actions_deduplicated': ['action_id', ['occurred_at']],
+    'int_rep_ai__interactions_stitched': [
+        'interaction_id', ['started_at', 'ended_at', 'accepted_at']
+    ],
+} -%}
+
+with
+
+{% for table, (record_id, times) in tables.items() -%}
+{{ table }} as (
+
+    select *
+    from {{ ref(table) }}
+    where session_id in ({{ rep_ai_changed('session', last_build) }})
+    {%- if record_id %}
+
+    union all
+
+    select *
+    from {{ ref(table) }}
+    where
+        session_id is null
+        and {{ record_id }} in ({{ rep_ai_changed_without_session(last_build) }})
+    {%- endif %}
+
+),
+
+{% endfor -%}
+changes as (
+    {% for table, (record_id, times) in tables.items() %}
+    {%- set last_table = loop.last %}
+    {%- for time in ['last_window_start_at'] + times %}
+    select cast({{ time }} as date) as lies_on
+    from {{ table }}
+    {{ 'union all' if not (loop.last and last_table) }}
+    {%- endfor %}
+    {%- endfor %}
+
+),
+
+{{ rep_ai_changes(last_build, ['lies_on']) }}
