@@ -203,7 +203,6 @@ affected as (
 
 ),
 
--- of all that is held this one column is read; ids that share a fingerprint do no harm here
 spans as (
 
     select distinct
@@ -212,9 +211,7 @@ spans as (
     from {{ this }}
     where
         replaced_in is null
-        and id_fingerprint in (
-            select {{ rep_ai_fingerprint('affected.' ~ id) }} as id_fingerprint from affected
-        )
+        and {{ rep_ai_may_be_one_of('select ' ~ id ~ ' from affected', id) }}
 
 ),
 
@@ -241,6 +238,17 @@ records as (
         {%- endif %}
 
 ),
+{%- endmacro %}
+
+
+{#
+    Whether the id of a row is in a query of ids, by their fingerprints: of a whole table this one
+    column is read. Some more rows may share them, so it serves where these do no harm.
+#}
+{% macro rep_ai_may_be_one_of(ids, id) -%}
+    id_fingerprint in (
+        select {{ rep_ai_fingerprint('ids.' ~ id) }} as id_fingerprint from ({{ ids }}) as ids
+    )
 {%- endmacro %}
 
 
@@ -272,11 +280,11 @@ held as (
     from {{ this }}
     where
         replaced_in is null
-        {%- if affected %}
-        and {{ keys[0] }} in (select {{ affected }}.{{ keys[0] }} from {{ affected }})
-        {%- endif %}
         {%- if held_where %}
         and {{ held_where }}
+        {%- endif %}
+        {%- if affected %}
+        and {{ keys[0] }} in (select {{ affected }}.{{ keys[0] }} from {{ affected }})
         {%- endif %}
 
 ),

@@ -21,12 +21,12 @@
 
 
 {#
-    Which rows of the violations a build looks at again, as conditions. What a delivery alone
+    Which violations a build judges anew, so takes out and puts in, as conditions. What a delivery alone
     decides: where the deliveries of its night have changed. What its place among the others
     decides: where the record or the group itself has. An unknown visitor: where it has come or
     gone, or a session of it has; an unknown user: always.
 #}
-{% macro rep_ai_violations_to_take_out() -%}
+{% macro rep_ai_violations_judged_anew() -%}
     {%- set decided_by_delivery = "(rule in ('missing_id', 'key_differs_from_id', 'duplicate_id',"
         ~ " 'rejected_record', 'unreadable_time', 'accept_missing', 'collection_missing',"
         ~ " 'field_missing') or rule = 'outside_window'"
@@ -72,6 +72,15 @@
 {% macro rep_ai_is_of_changed_start(last_build) -%}
     {%- if last_build -%}
         window_start_at in ({{ rep_ai_changed_starts(last_build) }})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{# Some more records may be: `rep_ai_violations_judged_anew` tells. #}
+{% macro rep_ai_may_be_changed_record(entity, last_build) -%}
+    {%- if last_build -%}
+        {{ rep_ai_may_be_one_of(rep_ai_changed_records(entity, last_build), 'record_id') }}
     {%- else -%}
         true
     {%- endif -%}

@@ -18,8 +18,10 @@ with
 
     select *
     from {{ ref(table) }}
+    {%- if not record_id %}
+    where {{ rep_ai_may_be_one_of(rep_ai_changed('session', last_build), 'session_id') }}
+    {%- else %}
     where session_id in ({{ rep_ai_changed('session', last_build) }})
-    {%- if record_id %}
 
     union all
 

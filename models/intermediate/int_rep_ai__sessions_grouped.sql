@@ -79,7 +79,7 @@ ends as (
     from {{ this }}
     where
         replaced_in is null
-        and session_id in (select sessions.label from sessions)
+        and {{ rep_ai_may_be_one_of('select label from sessions', 'label') }}
         and session_id not in (select walked.session_id from walked)
 
 ),
@@ -358,5 +358,6 @@ computed as (
         'last_window_start_at',
     ],
     held_where='last_window_start_at in (select affected.last_window_start_at from affected)',
+    fingerprint_of='session_id',
     cluster_by='last_window_start_at',
 ) }}

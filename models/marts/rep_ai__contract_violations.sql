@@ -5,7 +5,7 @@
 
 {{ config(
     materialized='incremental',
-    pre_hook="{{ rep_ai_take_out(rep_ai_violations_to_take_out()) }}",
+    pre_hook="{{ rep_ai_take_out(rep_ai_violations_judged_anew()) }}",
     tags=['health'],
 ) }}
 
@@ -131,10 +131,11 @@ merged_{{ model }} as (
     from {{ ref(table) }}
     where
         replaced_in is null
-        and {{ rep_ai_is_changed_record(id, collection, last_build) }}
         {%- if model == 'actions' %}
         -- they are many, and quicker found by their sessions, without which no rule here is broken
         and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
+        {%- else %}
+        and {{ rep_ai_may_be_changed_record(collection, last_build) }}
         {%- endif %}
 
 ),
@@ -154,7 +155,9 @@ members as (
 
     select *
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and session_id in (select memberships.session_id from memberships)
+    where
+        replaced_in is null
+        and {{ rep_ai_is_one_of('memberships') if last_build else 'true' }}
 
 ),
 
@@ -356,7 +359,7 @@ end_before_start as (
     where
         replaced_in is null
         {%- if rule == 'unknown_visitor' %}
-        and {{ rep_ai_is_changed_record(id, rule, last_build) }}
+        and {{ rep_ai_may_be_changed_record(rule, last_build) }}
         {%- endif %}
 
 ),
@@ -381,16 +384,17 @@ held_{{ dimension }} as (
 ),
 
 {% endfor -%}
-{% set is_named -%}
-    session_id in (
-        select merged_actions.session_id from merged_actions
-        union all
-        select merged_interactions.session_id from merged_interactions
-        union all
-        select memberships.session_group_id from memberships
-    )
-{%- endset -%}
+named_sessions as (
 
+    select session_id from merged_actions
+    union distinct
+    select session_id from merged_interactions
+    union distinct
+    select session_group_id as session_id from memberships
+
+),
+
+{% set is_named = rep_ai_may_be_one_of('select session_id from named_sessions', 'session_id') -%}
 held_sessions as (
 
     select session_id
@@ -700,6 +704,13 @@ final as (
         dump_start_at,
         detail
     from violations
+    {%- if last_build %}
+    -- some of the records above are not among those whose violations were taken out
+    where
+        {% for condition in rep_ai_violations_judged_anew() -%}
+        {{ 'or ' if not loop.first }}({{ condition | replace('last_build', last_build) }})
+        {% endfor %}
+    {%- endif %}
 
 )
 
