@@ -394,7 +394,7 @@ def charts(found: Row) -> Row:
     weeks = sorted({night["week"] for night in nights})[-MAX_WEEKS:]
     specs = {}
     if daily:
-        specs["activity"] = _activity(len(daily))
+        specs["activity"] = _activity(len(daily), gaps=bool(found["gaps"]))
         specs["acceptance"] = _by_acceptance(len(daily))
         specs["midnight"] = _midnight(len(daily))
     if found["hours"]:
@@ -491,23 +491,14 @@ def _bars(**more: Any) -> Row:
     return {"type": "bar", "width": {"band": 0.82}, **more}
 
 
-def _activity(days: int) -> Row:
+def _activity(days: int, *, gaps: bool) -> Row:
     tips = [
         _date_tip(days),
         _tip("groups", "Visits", aggregate="sum"),
         _tip("sessions", "Sessions", aggregate="sum"),
         _tip("interactions", "Interactions", aggregate="sum"),
     ]
-    colors = _named(
-        {
-            "sessions": "var(--soft)",
-            "visits": "var(--accent)",
-            "no dump": "var(--missing)",
-            "visits, mean of 7 days": "var(--ink)",
-        }
-    )
-    if days < 28 or days > MAX_DAYS:
-        colors["scale"] = {key: values[:3] for key, values in colors["scale"].items()}
+    colors = {"sessions": "var(--soft)", "visits": "var(--accent)"}
     layers: list[Row] = [
         {
             "mark": _bars(),
@@ -517,7 +508,11 @@ def _activity(days: int) -> Row:
     ]
     for layer in layers:
         layer["encoding"] |= {"x": _day(days), "tooltip": tips}
+    if gaps:
+        colors["no dump"] = "var(--missing)"
+        layers.insert(0, _missing(days))
     if 28 <= days <= MAX_DAYS:
+        colors["visits, mean of 7 days"] = "var(--ink)"
         layers.append(
             {
                 "transform": [
@@ -541,8 +536,8 @@ def _activity(days: int) -> Row:
     return {
         "data": {"name": "daily"},
         "height": 240,
-        "layer": [_missing(days), *layers],
-        "encoding": {"color": colors},
+        "layer": layers,
+        "encoding": {"color": _named(colors)},
     }
 
 

@@ -492,6 +492,26 @@ def test_a_mark_tells_its_numbers(browser: Any, marts: Marts, tmp_path: Path) ->
         assert re.search(rf"Visits:?\s*{visits[1]}\b", tip.inner_text())
 
 
+@pytest.fixture(scope="module")
+def gapless(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Marts:
+    """The same without the missing nights."""
+    return marts.changed(
+        tmp_path_factory.mktemp("gapless") / "gapless.duckdb",
+        "delete from {marts}.rep_ai__dump_calendar where status = 'missing'",
+    )
+
+
+def test_no_gap_is_shown_where_none_is(
+    browser: Any, marts: Marts, gapless: Marts, tmp_path: Path
+) -> None:
+    for each, legend in (
+        (marts, ["sessions", "visits", "no dump"]),
+        (gapless, ["sessions", "visits"]),
+    ):
+        with shown(browser, each.html(), tmp_path) as tab:
+            assert tab.locator("#activity .role-legend-label text").all_text_contents() == legend
+
+
 def test_empty_marts_are_said_in_words(browser: Any, empty: Marts, tmp_path: Path) -> None:
     with shown(browser, empty.html(), tmp_path, width=NARROW) as tab:
         assert tab.locator(".chart").count() == 0
