@@ -395,8 +395,10 @@ def charts(found: Row) -> Row:
     specs = {}
     if daily:
         specs["activity"] = _activity(len(daily), gaps=bool(found["gaps"]))
-        specs["acceptance"] = _by_acceptance(len(daily))
+    if daily and found["sessions"]:
         specs["midnight"] = _midnight(len(daily))
+    if found["totals"]["interactions"] and any(row["interactions"] for row in daily):
+        specs["acceptance"] = _by_acceptance(len(daily))
     if found["hours"]:
         specs["hours"] = _by_hour()
         specs["week"] = _by_weekday()
