@@ -541,6 +541,25 @@ def test_one_empty_mart_is_no_error(
         assert tab.locator(".chart").count() >= 5
 
 
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ("acceptance = 'automatic', seconds_to_accept = null", (0, 0, ["No offer", "No time"])),
+        ("seconds_to_accept = null", (1, 0, ["No time"])),
+    ],
+)
+def test_what_nobody_decided_is_said_in_words(
+    browser: Any, marts: Marts, tmp_path: Path, change: str, wanted: tuple[int, int, list[str]]
+) -> None:
+    changed = marts.changed(
+        tmp_path / "changed.duckdb", f"update {{marts}}.fct_rep_ai__interactions set {change}"
+    )
+    with shown(browser, changed.html(), tmp_path) as tab:
+        texts = tab.locator("main .grid > .empty").all_inner_texts()
+        said = [" ".join(text.split()[:2]) for text in texts]
+        assert (tab.locator("#rates").count(), tab.locator("#waits").count(), said) == wanted
+
+
 # ------------------------------------------------------------------------------ what must not be
 
 
