@@ -132,13 +132,17 @@ def look(database: Database, timezone: str) -> Row:
     """All that the page shows, by the names that its template uses.
 
     Days, hours and weekdays (1 is Monday) are of the time zone; `daily` has a row for each day from
-    the first to the last, `hours` one for each hour of the week.
+    the first to the last that lies within the dumps, a day more on either side, and `outside` what
+    began on other days; `hours` has a row for each hour of the week.
 
     Raises:
         DestinationError: the daily marts have days of another zone.
     """
     zone = ZoneInfo(timezone)
-    daily = _daily(database, timezone)
+    since, until = database.mart(
+        "rep_ai__dump_calendar", "select min(window_start_at), max(window_end_at) from {table}"
+    )[0]
+    daily, outside = _split(_daily(database, timezone), since, until, zone)
     nights, gaps = _nights(database, zone)
     totals, by_agent, by_type, by_both = _acceptance(database)
     groups, crossed_groups = database.mart(
@@ -151,10 +155,6 @@ def look(database: Database, timezone: str) -> Row:
         "count(case when crossed_midnight then 1 end), "
         "count(case when started_at is null then 1 end) from {table}",
     )[0]
-    until = database.mart(
-        "rep_ai__dump_calendar",
-        "select max(window_end_at) from {table} where status <> 'missing'",
-    )[0][0]
     return {
         "timezone": timezone,
         "until": until and f"{_local(until, zone):%-d %B %Y, %H:%M}",
@@ -169,6 +169,7 @@ def look(database: Database, timezone: str) -> Row:
         "by_type": by_type,
         "by_both": by_both,
         "daily": daily,
+        "outside": outside,
         "hours": _hours(database, timezone),
         "stitches": _stitches(database),
         "nights": nights,
@@ -207,7 +208,7 @@ def _in_zone(column: str, timezone: str) -> str:
     return f"(({column} at time zone 'UTC') at time zone '{timezone}')"
 
 
-def _daily(database: Database, timezone: str) -> list[Row]:
+def _daily(database: Database, timezone: str) -> dict[date, Row]:
     days: dict[date, Row] = {
         day: dict(zip(DAILY.values(), counts, strict=True))
         for day, *counts in database.mart(
@@ -230,14 +231,31 @@ def _daily(database: Database, timezone: str) -> list[Row]:
             f"the days of {MARTS_SCHEMA}.rep_ai__daily_activity are not those of the sessions in "
             f"{timezone}: give --vars as at the last dbt build, or run dbt build again"
         )
-    if not days:
-        return []
-    nothing = dict.fromkeys(DAILY.values(), 0)
-    first, last = min(days), max(days)
+    return {
+        day: {"day": day.isoformat(), **row, "crossed": crossed.get(day, (0, 0))[1]}
+        for day, row in days.items()
+    }
+
+
+def _split(
+    days: dict[date, Row], since: datetime | None, until: datetime | None, zone: ZoneInfo
+) -> tuple[list[Row], Counter[str]]:
+    """The days of the dumps without a gap, and what the others count: a time may be years off."""
+    one = timedelta(days=1)
+    first = min(days, default=date.min) if since is None else _local(since, zone).date() - one
+    last = max(days, default=date.min) if until is None else _local(until, zone).date() + one
+    inside = [day for day in days if first <= day <= last]
+    outside: Counter[str] = Counter()
+    for day in days.keys() - inside:
+        outside.update({name: days[day][name] for name in DAILY.values()})
+    if not inside:
+        return [], outside
+    first, last = min(inside), max(inside)
+    nothing = dict.fromkeys((*DAILY.values(), "crossed"), 0)
     return [
-        {"day": day.isoformat(), **days.get(day, nothing), "crossed": crossed.get(day, (0, 0))[1]}
-        for day in (first + timedelta(number) for number in range((last - first).days + 1))
-    ]
+        days.get(day) or {"day": day.isoformat(), **nothing}
+        for day in (first + one * number for number in range((last - first).days + 1))
+    ], outside
 
 
 def _hours(database: Database, timezone: str) -> list[Row]:

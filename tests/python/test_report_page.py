@@ -419,6 +419,9 @@ def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> N
         "insert into {marts}.rep_ai__daily_activity select * replace "
         "(cast(activity_date - interval 300 day as date) as activity_date) "
         "from {marts}.rep_ai__daily_activity",
+        "update {marts}.rep_ai__dump_calendar "
+        "set window_start_at = window_start_at - interval 300 day "
+        "where window_start_at = (select min(window_start_at) from {marts}.rep_ai__dump_calendar)",
     )
     with shown(browser, long.html(), tmp_path) as tab:
         weeks = drawn(tab, "activity", "bar")
@@ -426,6 +429,36 @@ def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> N
         assert sum(int(week["Sessions"]) for week in weeks) // 2 == len(
             long.rows("fct_rep_ai__sessions")
         )
+
+
+def test_a_stray_time_is_said_and_not_drawn(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    stray = marts.changed(
+        tmp_path / "stray.duckdb",
+        *(
+            f"insert into {{marts}}.{mart} select * replace "
+            f"(timestamp '{time}' as started_at, '{time}' as {key}) from {{marts}}.{mart} limit 1"
+            for time in ("2000-01-01 12:00", "2099-12-31 12:00")
+            for mart, key in (
+                ("fct_rep_ai__sessions", "session_id"),
+                ("fct_rep_ai__interactions", "interaction_id"),
+            )
+        ),
+        *(
+            "insert into {marts}.rep_ai__daily_activity select * replace "
+            f"(date '{day}' as activity_date, {count} as session_count, 0 as session_group_count, "
+            f"{count} as interaction_count) from {{marts}}.rep_ai__daily_activity limit 1"
+            for day, count in (("2000-01-01", 1), ("2099-12-31", 1), ("2050-01-01", 0))
+        ),
+    )
+    with shown(browser, marts.html(), tmp_path) as tab:
+        days = table(tab, "days")
+        assert tab.locator("#strays").count() == 0
+    with shown(browser, stray.html(), tmp_path) as tab:
+        assert table(tab, "days") == days
+        assert len(drawn(tab, "activity", "bar")) == 2 * len(days)
+        assert "2 sessions, 2 interactions whose start" in tab.inner_text("#strays")
+        total = len(stray.rows("fct_rep_ai__sessions"))
+        assert tab.inner_text("#figure-sessions") == f"{total:,}"
 
 
 # ------------------------------------------------------------------------------------------ looks
