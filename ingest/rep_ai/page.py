@@ -339,7 +339,10 @@ def _agents(database: Database, ids: set[str | None]) -> dict[str | None, str]:
     }
     names = {key: said.get(key) or key or "(no agent)" for key in ids}
     count = Counter(names.values())
-    return {key: name if count[name] == 1 else f"{name} ({key})" for key, name in names.items()}
+    return {
+        key: name if count[name] == 1 else f"{_isolated(name)} ({key})"
+        for key, name in names.items()
+    }
 
 
 def _stitches(database: Database) -> Row:
@@ -407,8 +410,13 @@ def charts(found: Row) -> Row:
     Colours are the page's CSS variables, so that dark mode needs no second specification.
     """
     daily, nights = found["daily"], found["nights"]
-    shown = [row["agent"] for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
-    agents = [row for row in found["by_both"] if row["offers"] and row["agent"] in shown]
+    shown = [_isolated(row["agent"]) for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
+    both = [
+        row | {name: _isolated(row[name]) for name in ("agent", "type")}
+        for row in found["by_both"]
+        if row["offers"]
+    ]
+    agents = [row for row in both if row["agent"] in shown]
     weeks = sorted({night["week"] for night in nights})[-MAX_WEEKS:]
     specs = {}
     if daily:
@@ -441,6 +449,11 @@ def charts(found: Row) -> Row:
             "missing": [{"day": n["day"]} for n in nights if n["status"] == "missing"],
         },
     }
+
+
+def _isolated(name: str) -> str:
+    """A name that turns no text around it, and is none that Vega knows, such as `constructor`."""
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
 
 
 def _day(days: int = 0, **more: Any) -> Row:

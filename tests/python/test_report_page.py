@@ -35,6 +35,7 @@ ZONE = "America/Chicago"
 VARIABLES = f"{{rep_ai_timezone: {ZONE}}}"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = 1280, 360
+ISOLATES = "\u2068\u2069"
 HOSTILE = (
     """</script><script>window.harmed = 1</script><img src=x onerror="window.harmed=1"> {{ 7*7 }}"""
 )
@@ -358,7 +359,10 @@ def test_marks_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path
         )
 
         users = {row["user_id"]: row["display_name"] for row in marts.rows("dim_rep_ai__users")}
-        dots = drawn(tab, "waits", "point")
+        dots = [
+            {key: value.strip(ISOLATES) for key, value in dot.items()}
+            for dot in drawn(tab, "waits", "point")
+        ]
         accepted = [row for row in interactions if row["seconds_to_accept"] is not None]
         for_each = {(users[row["user_id"]], row["interaction_type"]) for row in accepted}
         assert {(dot["Agent"], dot["Type"]): dot["Median seconds"] for dot in dots} == {
@@ -633,7 +637,7 @@ def test_text_of_others_is_only_text(browser: Any, marts: Marts, tmp_path: Path)
         assert tab.locator("img").count() == 0
         # agents of one name are told apart
         agents = [cells[0] for cells in table(tab, "agents")]
-        assert all(agent.startswith(HOSTILE) for agent in agents)
+        assert all(agent.startswith(f"\u2068{HOSTILE}\u2069 (") for agent in agents)
         assert len({*agents}) == len(agents) > 1
         assert HOSTILE in [cells[0] for cells in table(tab, "types")]
         dot = tab.locator("#rates [aria-roledescription=point]").first
@@ -641,6 +645,28 @@ def test_text_of_others_is_only_text(browser: Any, marts: Marts, tmp_path: Path)
         tab.locator("#vg-tooltip-element.visible").wait_for()
         assert tab.locator("img").count() == 0
         assert tab.evaluate("window.harmed") is None
+
+
+def test_names_are_no_words_of_the_charts(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    names = ("__proto__", "constructor", "toString", "hasOwnProperty")
+    named = marts.changed(
+        tmp_path / "named.duckdb",
+        *(
+            f"update {{marts}}.dim_rep_ai__users set display_name = '{name}' where user_id = "
+            "(select user_id from {marts}.fct_rep_ai__interactions where acceptance = 'accepted' "
+            f"group by user_id order by user_id limit 1 offset {number})"
+            for number, name in enumerate(names)
+        ),
+        "update {marts}.fct_rep_ai__interactions set interaction_type = 'constructor' "
+        "where interaction_type = 'PROACTIVE_CALL'",
+        "update {marts}.fct_rep_ai__interactions set interaction_type = '__proto__' "
+        "where interaction_type = 'TAKEOVER'",
+    )
+    with shown(browser, named.html(), tmp_path) as tab:
+        for chart in ("rates", "waits"):
+            dots = drawn(tab, chart, "point")
+            assert {dot["Agent"].strip(ISOLATES) for dot in dots} >= {*names}
+            assert {dot["Type"].strip(ISOLATES) for dot in dots} <= {"constructor", "__proto__"}
 
 
 def test_no_other_script_runs(browser: Any, marts: Marts, tmp_path: Path) -> None:
