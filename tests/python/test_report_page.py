@@ -647,6 +647,26 @@ def test_text_of_others_is_only_text(browser: Any, marts: Marts, tmp_path: Path)
         assert tab.evaluate("window.harmed") is None
 
 
+def test_long_names_leave_room_for_the_numbers(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    long = marts.changed(
+        tmp_path / "long.duckdb",
+        "update {marts}.dim_rep_ai__users set display_name = repeat('x', 5000)",
+        "update {marts}.fct_rep_ai__interactions set interaction_type = repeat('T', 4000) "
+        "where interaction_type = 'TAKEOVER'",
+        "update {marts}.rep_ai__unknown_types set type = repeat('T', 4000)",
+    )
+    with shown(browser, long.html(), tmp_path) as tab:
+        tab.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        for name in ("types", "agents", "agents-types", "unknown"):
+            assert tab.evaluate(f"document.querySelector('#{name}').scrollWidth") <= tab.evaluate(
+                f"document.querySelector('#{name}').parentElement.clientWidth"
+            )
+            heights = tab.locator(f"#{name} tbody tr").evaluate_all(
+                "rows => rows.map(row => row.offsetHeight)"
+            )
+            assert max(heights) < 120
+
+
 def test_names_are_no_words_of_the_charts(browser: Any, marts: Marts, tmp_path: Path) -> None:
     names = ("__proto__", "constructor", "toString", "hasOwnProperty")
     named = marts.changed(
@@ -687,7 +707,7 @@ def test_agents_without_a_name_have_their_id(marts: Marts, tmp_path: Path) -> No
     html = unnamed.html()
     users = {row["user_id"] for row in unnamed.rows("fct_rep_ai__interactions")} - {None}
     for name in (*users, "(no agent)"):
-        assert f'<th scope="row">{name}</th>' in html
+        assert f'<th scope="row"><bdi>{name}</bdi></th>' in html
 
 
 # ---------------------------------------------------------------------------------------- command
