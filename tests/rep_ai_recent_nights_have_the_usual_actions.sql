@@ -1,4 +1,4 @@
-{# Windows of the last two weeks with less than a tenth of the usual actions. #}
+{# Windows of the last two weeks with less than a fifth of the usual actions. #}
 
 {{ config(severity=var('rep_ai_violation_severity'), tags=['health']) }}
 

@@ -60,30 +60,42 @@ nights as (
 
 ),
 
--- the four weeks before: working days and weekends apart, as long but for an hour
-usual as (
+-- of the four weeks before, and as long but for an hour
+comparable as (
 
     select
         {%- for measure in measures %}
-        case
-            when count(others.{{ measure }}_count) >= 3
-                then
-                    cast(
-                        percentile_cont(0.5) within group (order by others.{{ measure }}_count)
-                        as decimal(18, 1)
-                    )
-        end as usual_{{ measure }}_count,
+        others.{{ measure }}_count,
         {%- endfor %}
         nights.window_start_at,
-        nights.window_end_at
+        nights.window_end_at,
+        nights.is_weekend = others.is_weekend as is_alike
     from nights
     inner join nights as others
         on
             nights.window_start_at > others.window_start_at
             and others.window_start_at >= {{ dbt.dateadd('day', -28, 'nights.window_start_at') }}
-            and nights.is_weekend = others.is_weekend
             and abs(nights.length - others.length) <= 3600000
-    group by nights.window_start_at, nights.window_end_at
+
+),
+
+-- working days and weekends apart where three of the kind are known, else together
+usual as (
+
+    select
+        {%- for measure in measures %}
+        {%- set alike = 'case when is_alike then ' ~ measure ~ '_count end' %}
+        case
+            {%- for counts in [alike, measure ~ '_count'] %}
+            when count({{ counts }}) >= 3
+                then percentile_cont(0.5) within group (order by {{ counts }})
+            {%- endfor %}
+        end as usual_{{ measure }}_count,
+        {%- endfor %}
+        window_start_at,
+        window_end_at
+    from comparable
+    group by window_start_at, window_end_at
 
 ),
 
@@ -92,10 +104,10 @@ measured as (
     select
         windows.*,
         {%- for measure in measures %}
-        usual.usual_{{ measure }}_count,
+        cast(usual.usual_{{ measure }}_count as decimal(18, 1)) as usual_{{ measure }}_count,
         {%- endfor %}
         coalesce(
-            coalesce(windows.action_count, 0) * 10 < usual.usual_action_count, false
+            coalesce(windows.action_count, 0) * 5 < usual.usual_action_count, false
         ) as has_few_actions
     from windows
     left join usual

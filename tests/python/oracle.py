@@ -1059,7 +1059,7 @@ MEASURED = ("visitor_count", "session_count", "action_count", "interaction_count
 
 
 def usual_count(world: World, dump: Dump, column: str) -> Decimal | None:
-    """The median over the four weeks before, of windows of the same kind and length."""
+    """The median over the four weeks before, of windows as long, and of one kind if enough are."""
     half_day, hour, day = 43_200_000, 3_600_000, 86_400_000
 
     def is_weekend(window: Window) -> bool:
@@ -1067,14 +1067,16 @@ def usual_count(world: World, dump: Dump, column: str) -> Decimal | None:
         return (window[0] + half_day) // day % 7 in (2, 3)
 
     start, end = dump.window
-    counts = sorted(
-        len(records)
+    comparable = [
+        (is_weekend(other.window) == is_weekend(dump.window), len(records))
         for other in world.dumps
         if 0 < start - other.window[0] <= 28 * day
-        and is_weekend(other.window) == is_weekend(dump.window)
         and abs((other.window[1] - other.window[0]) - (end - start)) <= hour
         and (records := other.collections[CALENDAR_COUNTS[column]]) is not None
-    )
+    ]
+    counts = sorted(count for is_alike, count in comparable if is_alike)
+    if len(counts) < 3:
+        counts = sorted(count for _, count in comparable)
     if len(counts) < 3:
         return None
     middle = len(counts) // 2
@@ -1115,7 +1117,7 @@ def dump_calendar_rows(world: World) -> list[Row]:
             row[f"usual_{column}"] = usual_count(world, dump, column)
         usual = usual_count(world, dump, "action_count")
         actions = dump.collections[ACTIONS] or []
-        row["has_few_actions"] = usual is not None and len(actions) * 10 < usual
+        row["has_few_actions"] = usual is not None and len(actions) * 5 < usual
         rows.append(row)
         reached = end if reached is None else max(reached, end)
     return rows
