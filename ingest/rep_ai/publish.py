@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rep_ai.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified
+from rep_ai.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified, tables
 from rep_ai.report import INTERMEDIATE_SCHEMA, MARTS_SCHEMA, Database
 
 MANIFEST = "manifest.json"
@@ -26,6 +27,9 @@ FORMAT = 1
 MEMORY = "1GB"
 # rows that are fetched at once from a server
 ROWS = 20_000
+
+# of this version or another
+_MART = re.compile(r"(dim_|fct_)?rep_ai__\w+")
 
 _INCLUDED = "select delivery_id, window_start_at, window_end_at from {table} "
 _INCLUDED += "where replaced_in is null order by window_start_at, window_end_at, delivery_id"
@@ -42,7 +46,8 @@ def check_copy(destination: Destination, path: Path) -> Path:
     """The absolute path that a copy can have; its folder is made.
 
     Raises:
-        PublishError: the database is a server, or something else is there that must not go.
+        DestinationError, PublishError: the database is a server, or something else is there that
+            must not go.
     """
     if not isinstance(destination, DuckDB):
         raise PublishError(
@@ -55,11 +60,33 @@ def check_copy(destination: Destination, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise PublishError(f"{path} is a folder: name a file for the copy")
-    if path.exists():
-        with path.open("rb") as file:
-            if file.read(12)[8:] != b"DUCK":
-                raise PublishError(f"{path} is no DuckDB file: name another one for the copy")
+    _check_former(path)
     return path
+
+
+def _check_former(path: Path) -> None:
+    """Nothing but a former copy may be replaced."""
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists() and log.stat().st_size:
+        raise PublishError(
+            f"{log} holds what someone wrote to {path.name}: name another file for the copy"
+        )
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        if file.read(12)[8:] != b"DUCK":
+            raise PublishError(f"{path} is no DuckDB file: name another one for the copy")
+    with closing(DuckDB(path).look()) as connection:
+        others = [
+            f"{schema}.{name}"
+            for schema, name in sorted(tables(connection.cursor()))
+            if schema != MARTS_SCHEMA or not _MART.fullmatch(name)
+        ]
+    if others:
+        raise PublishError(
+            f"{path} holds {others[0]}, so it is no copy of the marts: name another file for the "
+            "copy, or remove this one"
+        )
 
 
 def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
@@ -97,7 +124,9 @@ def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
         # whoever opens it to write would keep all others out
         new.chmod(0o444)
         _to_disk(new)
-        # the log of one who did so all the same would not fit the new file
+        # the run may have taken hours
+        _check_former(path)
+        # an empty log is nobody's
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
         new.replace(path)
         _to_disk(path.parent)

@@ -22,7 +22,7 @@ import pytest
 
 from loads import Place, names
 from rep_ai import publish
-from rep_ai.destinations import DuckDB, Postgres
+from rep_ai.destinations import DestinationError, DuckDB, Postgres
 from rep_ai.publish import PublishError
 
 MARTS = 14
@@ -118,6 +118,14 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
     for _ in sys.stdin:
         print(connection.execute("select count(*) from rep_ai.dim_rep_ai__users").fetchone()[0])
         sys.stdout.flush()
+"""
+
+
+WRITER = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1]):
+    print("open", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -224,11 +232,68 @@ def test_a_copy_never_takes_the_place_of_something_else(built: Place, tmp_path: 
         assert done.returncode == 1 and done.stdout == ""
         assert said in done.stderr and done.stderr.count("\n") == 1
     assert other.read_text(encoding="utf-8") == "twelve bytes and more"
+    foreign = tmp_path / "foreign.duckdb"
+    for statement in ("create table orders (n int)", "create view rep_ai.orders as select 1 as n"):
+        foreign.unlink(missing_ok=True)
+        with duckdb.connect(str(foreign)) as connection:
+            connection.execute("create schema rep_ai")
+            connection.execute(statement)
+        was = foreign.read_bytes()
+        done = built.run("run", built.folder / "dumps", "--publish", foreign)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "orders, so it is no copy of the marts" in done.stderr
+        assert foreign.read_bytes() == was
     done = built.run(
         *("run", built.folder / "dumps", "--target", "postgres"),
         env={"REP_AI_PUBLISH": str(tmp_path / "x.duckdb")},
     )
     assert done.returncode == 1 and "--publish copies a DuckDB file" in done.stderr
+
+
+def test_what_someone_wrote_to_a_copy_is_kept(built: Place, tmp_path: Path) -> None:
+    """Neither a log beside it goes, nor a table that came in while the run went on."""
+    copy, log = tmp_path / "copy.duckdb", tmp_path / "copy.duckdb.wal"
+    publish.publish(DuckDB(built.database), copy, manifest_of(built))
+    was = copy.read_bytes()
+    log.write_bytes(b"")
+    assert publish.check_copy(DuckDB(built.database), copy) == copy
+    log.write_bytes(b"written")
+    with pytest.raises(PublishError, match=r"copy.duckdb.wal holds what someone wrote"):
+        publish.check_copy(DuckDB(built.database), copy)
+    with pytest.raises(PublishError, match=r"copy.duckdb.wal holds what someone wrote"):
+        publish.publish(DuckDB(built.database), copy, manifest_of(built))
+    assert (copy.read_bytes(), log.read_bytes()) == (was, b"written")
+    log.unlink()
+    copy.chmod(0o644)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("create table rep_ai.mine as select 1 as n")
+    with pytest.raises(PublishError, match=r"holds rep_ai.mine, so it is no copy"):
+        publish.publish(DuckDB(built.database), copy, manifest_of(built))
+    assert query(copy, "select n from rep_ai.mine") == [(1,)]
+    assert inside(tmp_path) == ["copy.duckdb"]
+
+
+def test_a_copy_that_nobody_can_read_stays(
+    built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged, or held by one who writes; one without a table is nobody's."""
+    monkeypatch.setattr("rep_ai.destinations.READER_PATIENCE", 0)
+    copy = tmp_path / "copy.duckdb"
+    with duckdb.connect(str(copy)):
+        pass
+    publish.publish(DuckDB(built.database), copy, manifest_of(built))
+    copy.chmod(0o644)
+    command = [sys.executable, "-c", WRITER, str(copy)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout and writer.stdout.readline()
+        with pytest.raises(DestinationError, match=r"copy.duckdb is open in another program"):
+            publish.check_copy(DuckDB(built.database), copy)
+        writer.communicate(b"")
+    damaged = copy.read_bytes()[:5000]
+    copy.write_bytes(damaged)
+    with pytest.raises(DestinationError, match=r"copy.duckdb cannot be opened"):
+        publish.check_copy(DuckDB(built.database), copy)
+    assert copy.read_bytes() == damaged
 
 
 def test_nothing_to_publish(tmp_path: Path) -> None:
