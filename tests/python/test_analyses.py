@@ -128,10 +128,15 @@ def missing_nights(oracle: Marts) -> Rows:
         (
             row["window_start_at"],
             row["window_end_at"],
-            round((row["window_end_at"] - row["window_start_at"]) / timedelta(days=1)),
+            max(1, round((row["window_end_at"] - row["window_start_at"]) / timedelta(days=1))),
         )
         for row in gaps
     ]
+
+
+def test_gaps_of_many_lengths_are_compared(oracle: Marts) -> None:
+    lengths = {end - start for start, end, _ in missing_nights(oracle)}
+    assert lengths >= {timedelta(hours=hours) for hours in (1, 23, 24, 25)}
 
 
 def returning(oracle: Marts) -> Rows:

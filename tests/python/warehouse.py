@@ -18,10 +18,17 @@ from oracle import Delivery
 from rep_ai import load
 from rep_ai.destinations import DuckDB
 from rep_ai.sample import write_sample
+from rep_ai.vendor import COLLECTIONS
 
 # days begin elsewhere than the windows do
 TIMEZONE = "Europe/Berlin"
 MISSING_NIGHT = "2026-03-04"
+# empty dumps after the sample; the gaps are of an hour, and of nights of 23 and 25 hours
+MORE_WINDOWS = (
+    ("2026-03-11T06:00Z", "2026-03-12T00:00Z"),
+    ("2026-03-12T23:00Z", "2026-03-14T23:00Z"),
+    ("2026-03-16T00:00Z", "2026-03-17T00:00Z"),
+)
 # several commands for the price of one start
 DBT = """
 import json, sys
@@ -65,6 +72,12 @@ def build(folder: Path) -> Warehouse:
     sample = write_sample(folder / "dumps", days=10, sessions_per_day=60)
     paths = [path for path in sample.paths if MISSING_NIGHT not in path.name]
     assert len(paths) == len(sample.paths) - 1
+    for number, window in enumerate(MORE_WINDOWS):
+        paths.append(folder / "dumps" / f"more_{number}.json")
+        start, end = (round(datetime.fromisoformat(time).timestamp()) * 1000 for time in window)
+        dump = {"version": "1.0.0", "start_time": start, "end_time": end}
+        dump |= {c.name: {} if c.is_object else [] for c in COLLECTIONS}
+        paths[-1].write_text(json.dumps(dump), encoding="utf-8")
     warehouse = Warehouse(
         folder,
         tuple(
