@@ -81,11 +81,12 @@ def count(rows: Iterable[dict[str, Any]], column: str, value: object = True) -> 
 
 
 def spanned_midnight(oracle: Marts) -> Rows:
+    sessions = oracle["sessions"]
     answer = [
         (status, len(rows), crossed := count(rows, "crossed_midnight"), percent(crossed, len(rows)))
-        for status, rows in grouped(oracle["sessions"], "end_status").items()
+        for status, rows in {"all": sessions, **grouped(sessions, "end_status")}.items()
     ]
-    return sorted(answer, key=lambda row: (-row[1], row[0]))
+    return [answer[0], *sorted(answer[1:], key=lambda row: (-row[1], row[0]))]
 
 
 def acceptance_speed(oracle: Marts) -> Rows:
