@@ -186,7 +186,7 @@ def look(database: Database, timezone: str) -> Row:
         "unknown_types": [
             {
                 "kind": kind,
-                "type": name,
+                "type": _typed(name),
                 "records": records,
                 "first": first and f"{_local(first, zone):%Y-%m-%d}",
                 "last": last and f"{_local(last, zone):%Y-%m-%d}",
@@ -301,7 +301,7 @@ def _acceptance(database: Database) -> tuple[Row, list[Row], list[Row], list[Row
         {
             "grouping": (is_without_agent, is_without_type),
             "user_id": user_id,
-            "type": "(no type)" if name is None else name,
+            "type": _typed(name),
             "interactions": count,
             **dict(zip(ACCEPTANCES, counts[: len(ACCEPTANCES)], strict=True)),
             "median": counts[-2] and round(counts[-2], 3),
@@ -831,6 +831,10 @@ def _share(value: float | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return NONE if value is None else f"{value:,.1f}"
+
+
+def _typed(name: str | None) -> str:
+    return "(no type)" if name is None else name or '""'
 
 
 def _words(name: str) -> str:

@@ -313,7 +313,7 @@ def _say_first_contact(database: Database, settings: dict[str, Any]) -> None:
         where = "all facts and counts" if included else "no fact or count"
         click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
         for kind, name, count in unknown[:SHOWN]:
-            click.echo(f"  {kind} {'without a type' if name is None else on_line(name)}: {count:,}")
+            click.echo(f"  {kind} {type_name(name)}: {count:,}")
         if len(unknown) > SHOWN:
             click.echo(f"  and {len(unknown) - SHOWN} more")
         click.echo("Add them: rep-ai types --add-all (or --add KIND:TYPE), then run again.\n")
@@ -364,6 +364,17 @@ def show_violations(rows: Iterable[Sequence[Any]]) -> None:
     table(title, ["severity", "rule", "entity", "rows", "such as"], rows)
 
 
+def type_name(name: str | None) -> str:
+    """A type as a person can see it; records may have none, or the empty text."""
+    return "(no type)" if name is None else on_line(name) or '""'
+
+
+def show_unknown_types(title: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Show kind, type and number of records of types that no seed lists."""
+    shown = [(kind, type_name(name), records) for kind, name, records, *_ in rows]
+    table(title, ["kind", "type", "records"], shown)
+
+
 def types(destination: Destination, add: Sequence[str], *, add_all: bool) -> None:
     """List unknown types, or add some to the seeds.
 
@@ -375,9 +386,15 @@ def types(destination: Destination, add: Sequence[str], *, add_all: bool) -> Non
     wanted = [_parsed(text) for text in add]
     if add_all:
         wanted += [(kind, name) for kind, name, _ in unknown if name]
+        for kind, name, _ in unknown:
+            if not name:
+                click.echo(
+                    f"{kind} {type_name(name)}: not added, an empty cell of a seed is no type; "
+                    "rep_ai_include_unknown_types lets its records in"
+                )
     if not wanted:
         if unknown:
-            table("Types that no seed lists", ["kind", "type", "records"], unknown)
+            show_unknown_types("Types that no seed lists", unknown)
         else:
             click.echo("Every type is known.")
         return

@@ -12,7 +12,15 @@ import click
 
 from rep_ai.destinations import Destination
 from rep_ai.progress import on_line
-from rep_ai.report import MARTS_SCHEMA, Database, opened, show_violations, table, violations
+from rep_ai.report import (
+    MARTS_SCHEMA,
+    Database,
+    opened,
+    show_unknown_types,
+    show_violations,
+    table,
+    violations,
+)
 
 # how many of the last windows are shown and watched
 LAST_NIGHTS = 14
@@ -316,8 +324,7 @@ def show(found: dict[str, Any]) -> None:
             click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
         click.echo()
     if found["unknown_types"]:
-        rows = [(row["kind"], row["type"], row["records"]) for row in found["unknown_types"]]
-        table("Unknown types", ["kind", "type", "records"], rows)
+        show_unknown_types("Unknown types", [tuple(row.values()) for row in found["unknown_types"]])
     if found["violations"]:
         show_violations([tuple(row.values()) for row in found["violations"]])
     for line in found["problems"]:

@@ -319,6 +319,34 @@ def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.Monkey
     )
 
 
+def test_no_type_and_the_empty_one_are_said_and_not_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seed can hold neither: an empty cell is no text."""
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "dbt_project.yml").write_text("vars: {}\n")
+    seed = tmp_path / "seeds/rep_ai_action_types.csv"
+    seed.write_text("type,label,description\n")
+    with duckdb.connect(str(tmp_path / "some.duckdb")) as connection:
+        connection.execute("create schema rep_ai")
+        connection.execute(
+            "create table rep_ai.rep_ai__unknown_types as select * from (values "
+            "('action', null, 3), ('action', '', 2), ('action', 'NEW', 1)) "
+            "as v (kind, type, record_count)"
+        )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REP_AI_DUCKDB", str(tmp_path / "some.duckdb"))
+    listed = CliRunner().invoke(cli.main, ["types"])
+    for line in (r"action +\(no type\) +3", r'action +"" +2', r"action +NEW +1"):
+        assert re.search(rf"^{line}$", listed.output, re.MULTILINE), listed.output
+    added = CliRunner().invoke(cli.main, ["types", "--add-all"])
+    assert added.exit_code == 0
+    for name in ("(no type)", '""'):
+        assert f"action {name}: not added, " in added.output
+    assert f"action NEW: added to {seed}" in added.output
+    assert seed.read_text() == "type,label,description\nNEW,New,Added by rep-ai types\n"
+
+
 @pytest.fixture
 def own(place: Place, tmp_path: Path) -> dict[str, str]:
     """An environment with a database that is not there yet."""
