@@ -234,7 +234,7 @@ class Postgres:
             import psycopg2
         except ImportError:
             raise DestinationError(
-                "the PostgreSQL driver is missing: install rep-ai-marts[postgres]"
+                f"the PostgreSQL driver is missing: {project.installs('postgres')}"
             ) from None
         try:
             connection = psycopg2.connect(**self._address)

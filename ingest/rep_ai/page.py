@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rep_ai import project
 from rep_ai.destinations import Destination, DestinationError
 from rep_ai.report import MARTS_SCHEMA, Database, opened, violations
 from rep_ai.status import data_warnings, night_warnings
@@ -88,7 +89,7 @@ def render(destination: Destination, timezone: str) -> str:
 
         library = _library()
     except ImportError as error:
-        raise DestinationError(f"{error.name} is missing: install rep-ai-marts[report]") from None
+        raise DestinationError(f"{error.name} is missing: {project.installs('report')}") from None
     with opened(destination) as database:
         missing = [name for name in MARTS if (MARTS_SCHEMA, name) not in database.tables]
         if missing:

@@ -26,6 +26,11 @@ def directory() -> Path:
     raise ProjectError("no dbt_project.yml here; run rep-ai in a checkout of the project")
 
 
+def installs(extra: str) -> str:
+    """What adds an extra; the package is on no index."""
+    return f"pip install --editable '.[{extra}]' in a checkout of the project"
+
+
 def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """The project's variables, those of the command line first."""
     path = directory() / "dbt_project.yml"

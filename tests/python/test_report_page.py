@@ -757,3 +757,11 @@ def test_what_goes_wrong_is_said_in_one_line(marts: Marts, tmp_path: Path) -> No
 def test_days_of_another_time_zone_are_refused(marts: Marts) -> None:
     with pytest.raises(DestinationError, match=r"in Asia/Tokyo: give --vars as at the last dbt"):
         marts.html("Asia/Tokyo")
+
+
+def test_a_missing_library_is_said_with_what_installs_it(
+    marts: Marts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(DestinationError, match=r"^jinja2 is missing: pip install --editable '\.\["):
+        marts.html()
