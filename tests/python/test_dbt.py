@@ -163,6 +163,14 @@ def test_a_dry_run_says_of_no_test_that_it_has_passed(team: Team) -> None:
     assert "FAIL" in team.dbt("test", "--select", tests, code=1)
 
 
+def test_an_event_of_two_sessions_is_found(team: Team) -> None:
+    team.put("refreshed")
+    event = "select * replace ('another' as session_id) from rep_ai.fct_rep_ai__events limit 1"
+    team.production.execute(f"insert into rep_ai.fct_rep_ai__events {event}")
+    said = team.dbt("test", "--select", "fct_rep_ai__events,test_type:data", code=1)
+    assert "FAIL 1 rep_ai_unique_grain_fct_rep_ai__events_event_id" in said
+
+
 # ------------------------------------------------------------------------------------- a team's CI
 
 

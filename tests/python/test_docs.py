@@ -56,6 +56,25 @@ RULE = re.compile(r"^    '(\w+)': '(error|warn)',$", re.MULTILINE)
 EXAMPLE = re.compile(r"```json\n(.*?)```", re.DOTALL)
 EXAMPLE_ROW = re.compile(r"^\| (\w+) \| ?(\S*) ?\| (.*?) \|$", re.MULTILINE)
 PARTS = ("**What it shows.** ", "**Example.**", "**Why it matters.** ", "**What to do.** ")
+# what a row of each mart is
+GRAINS = {
+    "dim_rep_ai__referrers": ["referrer"],
+    "dim_rep_ai__user_agents": ["user_agent"],
+    "dim_rep_ai__users": ["user_id"],
+    "dim_rep_ai__visitors": ["visitor_id"],
+    "fct_rep_ai__actions": ["action_id"],
+    "fct_rep_ai__events": ["event_id"],
+    "fct_rep_ai__interactions": ["interaction_id"],
+    "fct_rep_ai__session_groups": ["session_group_id"],
+    "fct_rep_ai__sessions": ["session_id"],
+    "rep_ai__contract_violations": [
+        *("rule", "severity", "entity", "record_id", "dump_start_at", "detail"),
+    ],
+    "rep_ai__daily_activity": ["activity_date"],
+    "rep_ai__dump_calendar": ["window_start_at", "window_end_at"],
+    "rep_ai__unknown_types": ["kind", "type"],
+    "rep_ai__user_daily_performance": ["user_id", "activity_date"],
+}
 KINDS = (
     *("model", "seed", "source", "macro", "test"),
     *("analysis", "exposure", "metric", "semantic_model"),
@@ -249,16 +268,21 @@ def test_marts_have_an_enforced_contract(project: Project) -> None:
 
 
 def test_marts_have_their_grain_tested(project: Project) -> None:
-    tested: dict[str, set[str]] = {}
+    grains: dict[str, list[list[str]]] = {mart["unique_id"]: [] for mart in project.marts()}
+    known, unique = set(), set()
     for test in project.of_kind("test"):
-        if test.get("attached_node"):
-            name = f"{test['test_metadata']['name']} {test['column_name'] or ''}".strip()
-            tested.setdefault(test["attached_node"], set()).add(name)
-    for mart in project.marts():
-        tests = tested[mart["unique_id"]]
-        unique = {name.removeprefix("unique ") for name in tests if name.startswith("unique ")}
-        known = {name.removeprefix("not_null ") for name in tests if name.startswith("not_null ")}
-        assert "rep_ai_unique_grain" in tests or unique & known, mart["name"]
+        mart, kind = test.get("attached_node"), (test.get("test_metadata") or {}).get("name")
+        if kind == "not_null":
+            known.add((mart, test["column_name"]))
+        elif kind == "unique" and mart in grains:
+            grains[mart].append([test["column_name"]])
+            unique.add((mart, test["column_name"]))
+        elif kind == "rep_ai_unique_grain" and mart in grains:
+            grains[mart].append(test["test_metadata"]["kwargs"]["columns"])
+    tested = {mart["name"]: grains[mart["unique_id"]] for mart in project.marts()}
+    assert tested == {mart: [columns] for mart, columns in GRAINS.items()}
+    # which passes any number of NULLs
+    assert not unique - known
 
 
 def test_personal_data_is_tagged(project: Project) -> None:
