@@ -254,7 +254,9 @@ records as (
 
 {# Whether a row is of a session in a CTE that says in which window to look for it. #}
 {% macro rep_ai_is_one_of(sessions) -%}
-    last_window_start_at in (select {{ sessions }}.last_window_start_at from {{ sessions }})
+    last_window_start_at in (
+        select distinct {{ sessions }}.last_window_start_at from {{ sessions }}
+    )
     and session_id in (select {{ sessions }}.session_id from {{ sessions }})
 {%- endmacro %}
 

@@ -20,11 +20,17 @@
 {%- endmacro %}
 
 
+{# What is said of what names an id that no dump holds. #}
+{% macro rep_ai_is_not_held(id, table) -%}
+    {{ dbt.concat(["'no dump holds " ~ id ~ " '", table ~ '.' ~ id]) }}
+{%- endmacro %}
+
+
 {#
-    Which violations a build judges anew, so takes out and puts in, as conditions. What a delivery alone
-    decides: where the deliveries of its night have changed. What its place among the others
-    decides: where the record or the group itself has. An unknown visitor: where it has come or
-    gone, or a session of it has; an unknown user: always.
+    Which violations a build judges anew, so takes out and puts in, as conditions. What a delivery
+    alone decides: where the deliveries of its night have changed. What its place among the others
+    decides: where the record or the group itself has. An unknown visitor, whom what is said names:
+    where it has come or gone, or a session of it has. An unknown user: always.
 #}
 {% macro rep_ai_violations_judged_anew() -%}
     {%- set decided_by_delivery = "(rule in ('missing_id', 'key_differs_from_id', 'duplicate_id',"
@@ -33,8 +39,9 @@
         ~ " and entity = 'unique_visitor_session_actions')" -%}
     {%- set conditions = [
         "rule = 'unknown_user'",
-        "rule = 'unknown_visitor' and record_id in ("
-        ~ rep_ai_changed_records('unknown_visitor') ~ ')',
+        "rule = 'unknown_visitor' and detail in (select "
+        ~ rep_ai_is_not_held('visitor_id', 'visitors')
+        ~ ' from (' ~ rep_ai_changed('visitor') ~ ') as visitors)',
         decided_by_delivery ~ ' and dump_start_at in (' ~ rep_ai_changed_starts() ~ ')',
     ] -%}
     {%- for entity in [

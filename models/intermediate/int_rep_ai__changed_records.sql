@@ -12,12 +12,6 @@
 
 with
 
-visitors as (
-
-    {{ rep_ai_changed('visitor', last_build) }}
-
-),
-
 changes as (
     {% for entity, (table, id) in merged.items() %}
     select
@@ -49,15 +43,6 @@ changes as (
     union all
     {% endif %}
     {%- endfor %}
-    -- a visitor that they name may have come or gone
-    select
-        'unknown_visitor' as entity,
-        session_id as record_id
-    from {{ ref('int_rep_ai__sessions_stitched') }}
-    where visitor_id in (select visitors.visitor_id from visitors)
-
-    union all
-
     select
         'session_groups' as entity,
         groups.session_group_id as record_id

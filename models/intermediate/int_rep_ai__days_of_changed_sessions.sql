@@ -14,14 +14,31 @@
 with
 
 {% for table, (record_id, times) in tables.items() -%}
+{%- set is_changed -%}
+    {%- if record_id -%}
+        session_id in ({{ rep_ai_changed('session', last_build) }})
+    {%- else -%}
+        {{ rep_ai_may_be_one_of(rep_ai_changed('session', last_build), 'session_id') }}
+    {%- endif -%}
+{%- endset -%}
+{%- set windows = table | replace('int_rep_ai__', 'windows_of_') -%}
+-- of all rows no more is read than whose they are
+{{ windows }} as (
+
+    select distinct last_window_start_at
+    from {{ ref(table) }}
+    where {{ is_changed }}
+
+),
+
 {{ table }} as (
 
     select *
     from {{ ref(table) }}
-    {%- if not record_id %}
-    where {{ rep_ai_may_be_one_of(rep_ai_changed('session', last_build), 'session_id') }}
-    {%- else %}
-    where session_id in ({{ rep_ai_changed('session', last_build) }})
+    where
+        last_window_start_at in (select {{ windows }}.last_window_start_at from {{ windows }})
+        and {{ is_changed }}
+    {%- if record_id %}
 
     union all
 

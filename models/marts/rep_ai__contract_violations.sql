@@ -340,27 +340,20 @@ end_before_start as (
 ),
 
 -- users are few and come in every dump: of all interactions it is asked whether theirs is known
-{% for rule, (entity, model, id, reference, dimension) in {
-    'unknown_visitor': [
-        'unique_visitor_sessions', 'visiting_sessions', 'session_id', 'visitor_id', 'visitors'
-    ],
+{% for rule, (entity, id, reference, dimension) in {
+    'unknown_visitor': ['unique_visitor_sessions', 'session_id', 'visitor_id', 'visitors'],
     'unknown_user': [
-        'unique_visitor_session_interactions', 'all_interactions', 'interaction_id', 'user_id',
-        'users'
+        'unique_visitor_session_interactions', 'interaction_id', 'user_id', 'users'
     ],
 }.items() -%}
-{{ model }} as (
-
-    select
-        {{ id }},
-        {{ reference }},
-        last_window_start_at
+named_{{ dimension }} as (
+    {% if rule == 'unknown_visitor' and last_build %}
+    {{ rep_ai_changed('visitor', last_build) }}
+    {%- else %}
+    select distinct {{ reference }}
     from {{ ref(merged[entity]) }}
-    where
-        replaced_in is null
-        {%- if rule == 'unknown_visitor' %}
-        and {{ rep_ai_may_be_changed_record(rule, last_build) }}
-        {%- endif %}
+    where replaced_in is null
+    {%- endif %}
 
 ),
 
@@ -370,20 +363,33 @@ held_{{ dimension }} as (
 
 ),
 
+unknown_{{ dimension }} as (
+
+    select named.{{ reference }}
+    from named_{{ dimension }} as named
+    left join held_{{ dimension }} as held on named.{{ reference }} = held.{{ reference }}
+    where named.{{ reference }} is not null and held.{{ reference }} is null
+
+),
+
 {{ rule }} as (
 
     select
         '{{ entity }}' as entity,
-        {{ model }}.{{ id }} as record_id,
-        {{ model }}.last_window_start_at as dump_start_at,
-        {{ dbt.concat(["'no dump holds " ~ reference ~ " '", model ~ '.' ~ reference]) }} as detail
-    from {{ model }}
-    left join held_{{ dimension }} as held on {{ model }}.{{ reference }} = held.{{ reference }}
-    where {{ model }}.{{ reference }} is not null and held.{{ reference }} is null
+        records.{{ id }} as record_id,
+        records.last_window_start_at as dump_start_at,
+        {{ rep_ai_is_not_held(reference, 'records') }} as detail
+    from (select * from {{ ref(merged[entity]) }}) as records
+    where
+        records.replaced_in is null
+        and records.{{ reference }} in (
+            select unknowns.{{ reference }} from unknown_{{ dimension }} as unknowns
+        )
 
 ),
 
 {% endfor -%}
+{% if last_build -%}
 named_sessions as (
 
     select session_id from merged_actions
@@ -394,7 +400,8 @@ named_sessions as (
 
 ),
 
-{% set is_named = rep_ai_may_be_one_of('select session_id from named_sessions', 'session_id') -%}
+{% endif -%}
+{%- set is_named = rep_ai_may_be_one_of('select session_id from named_sessions', 'session_id') -%}
 held_sessions as (
 
     select session_id
@@ -412,7 +419,7 @@ unknown_session as (
         '{{ collection }}' as entity,
         {{ model }}.{{ id }} as record_id,
         {{ model }}.last_window_start_at as dump_start_at,
-        {{ dbt.concat(["'no dump holds session_id '", model ~ '.session_id']) }} as detail
+        {{ rep_ai_is_not_held('session_id', model) }} as detail
     from {{ model }}
     left join held_sessions on {{ model }}.session_id = held_sessions.session_id
     where {{ model }}.session_id is not null and held_sessions.session_id is null

@@ -2,7 +2,8 @@
 
 A history is two weeks of sample dumps, landed once and repeated with other ids and later times. All
 but its last night are built anew, then the last one comes. Times are those that dbt reports for
-each model and test; its own start-up and parsing are told apart.
+each model and test; its own start-up and parsing are told apart. Models run one at a time, since
+two at once wait for each other, and their times would not add up.
 """
 
 # ruff: noqa: T201 - what it prints is its result
@@ -35,6 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, nargs="+", default=DAYS)
     parser.add_argument("--sessions", type=int, default=10_000, help="a day")
+    parser.add_argument("--threads", type=int, default=1, help="models at a time")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="rep_ai_bench_") as name:
         folder = Path(name)
@@ -47,7 +49,7 @@ def main() -> None:
         for days in options.days:
             database = folder / f"{days}.duckdb"
             repeat(template, database, days)
-            measured[days] = measure(folder, database)
+            measured[days] = measure(folder, database, options.threads)
             database.unlink()
         show(measured)
 
@@ -115,7 +117,7 @@ def later(table: str, column: str, period: int) -> str:
     return f"{column} || '{period}'" if column == "file_url" else column
 
 
-def measure(folder: Path, database: Path) -> dict[str, dict[str, float]]:
+def measure(folder: Path, database: Path, threads: int) -> dict[str, dict[str, float]]:
     """Seconds of each model in a full refresh and in a night, and what the whole took."""
     last = "start_time = (select max(start_time) from rep_ai_raw.deliveries)"
     with duckdb.connect(str(database)) as connection:
@@ -123,19 +125,21 @@ def measure(folder: Path, database: Path) -> dict[str, dict[str, float]]:
             f"create table rep_ai_raw.night as from rep_ai_raw.deliveries where {last}"
         )
         connection.execute(f"delete from rep_ai_raw.deliveries where {last}")
-    full = build(folder, database)
+    full = build(folder, database, threads)
     with duckdb.connect(str(database)) as connection:
         connection.execute("insert into rep_ai_raw.deliveries from rep_ai_raw.night")
-    return {"full refresh": full, "a night": build(folder, database)}
+    return {"full refresh": full, "a night": build(folder, database, threads)}
 
 
-def build(folder: Path, database: Path) -> dict[str, float]:
+def build(folder: Path, database: Path, threads: int) -> dict[str, float]:
     """Seconds of each model and of all tests, of both runs as a whole, and GB of memory at most."""
-    selection = ["--exclude-resource-type", "unit_test", "test"]
+    at_a_time = ["--threads", str(threads)]
+    selection = [*at_a_time, "--exclude-resource-type", "unit_test", "test"]
     whole_build = timed(folder, "build", *selection, database=database)
     models = results(folder)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    whole_test = timed(folder, "test", "--exclude-resource-type", "unit_test", database=database)
+    selection = [*at_a_time, "--exclude-resource-type", "unit_test"]
+    whole_test = timed(folder, "test", *selection, database=database)
     return {
         **models,
         "all models": sum(models.values()),
