@@ -187,7 +187,8 @@
 {#
     The start of a versioned model of merged records: those whose id has a record in a delivery that
     has come or gone, and the open ones that are judged otherwise. Their other records lie in the
-    windows between the first and the last one of the row that holds; no other delivery is read.
+    windows between the first and the last one of the row that holds, or of those that have gone
+    since (a build may have run without `int_rep_ai__windows`); no other delivery is read.
 -#}
 {% macro rep_ai_affected_records(staging, collection, id, last_build, may_be_open) -%}
 {%- if last_build -%}
@@ -210,7 +211,7 @@ spans as (
         last_window_start_at
     from {{ this }}
     where
-        replaced_in is null
+        (replaced_in is null or replaced_in > {{ last_build }})
         and {{ rep_ai_may_be_one_of('select ' ~ id ~ ' from affected', id) }}
 
 ),

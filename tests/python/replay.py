@@ -372,6 +372,7 @@ HARMS = (
     "build of the days alone",
     "build of one model alone",
     "build of one model and what it needs",
+    "build of all but one table",
     "full refresh of one intermediate model",
     "full refresh of all",
     "violations fail the build",
@@ -846,6 +847,8 @@ class Replay:
             case "build of one model and what it needs":
                 name = chosen(tables, harm)["name"]
                 self._dbt("build", *NO_TESTS, "--select", f"+{name}").ends_with(0)
+            case "build of all but one table":
+                self._dbt("run", "--exclude", chosen(tables, harm)["name"]).ends_with(0)
             case "full refresh of one intermediate model":
                 inner = [model for model in tables if "intermediate" in model["fqn"]]
                 name = chosen(inner, harm)["name"]
