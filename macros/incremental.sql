@@ -495,30 +495,43 @@ select * from final
     blocks of rows: all that is of changed sessions does, now and before. True where it has no time.
 #}
 {% macro rep_ai_is_near_changed_sessions(time, last_build) -%}
-    (
-        {{ time }} is null
-        {%- for first, after_last in rep_ai_days_of_changed_sessions(last_build) %}
-        or (
-            {{ time }} >= timestamp '{{ first }} 00:00:00'
-            and {{ time }} < timestamp '{{ after_last }} 00:00:00'
+    {%- set ranges = rep_ai_days_of_changed_sessions(last_build) -%}
+    {%- if ranges is none -%}
+        true
+    {%- else -%}
+        (
+            {{ time }} is null
+            {%- for first, after_last in ranges %}
+            or (
+                {{ time }} >= timestamp '{{ first }} 00:00:00'
+                and {{ time }} < timestamp '{{ after_last }} 00:00:00'
+            )
+            {%- endfor %}
         )
-        {%- endfor %}
-    )
+    {%- endif -%}
 {%- endmacro %}
 
 
 {#
     Those days, in ranges: the first day of each, and the one after its last. Where there are too
-    many to ask for each, one range for all.
+    many to ask for each, one range for all; none where sessions have changed whose days no build
+    has looked at yet.
 #}
 {% macro rep_ai_days_of_changed_sessions(last_build) -%}
     {%- set days = ref('int_rep_ai__days_of_changed_sessions') -%}
     {%- set ranges = [] -%}
     {%- if execute -%}
-        {%- for row in run_query(
-            'select distinct lies_on from ' ~ days ~ ' where build_number > ' ~ last_build
-            ~ ' order by lies_on'
+        {%- set last_run = "(select max(build_number) from " ~ rep_ai_build_log()
+            ~ " where model_name = 'int_rep_ai__{}')" -%}
+        {%- set rows = run_query(
+            "select distinct lies_on from " ~ days ~ " where build_number > " ~ last_build
+            ~ " union all select null where " ~ last_run.format('days_of_changed_sessions')
+            ~ " < " ~ last_run.format('changed_sessions') ~ " order by lies_on"
         ).rows -%}
+        {%- if none in rows.values() | map('first') -%}
+            {{ return(none) }}
+        {%- endif -%}
+        {%- for row in rows -%}
             {%- set first, next_day = row[0], row[0] + modules.datetime.timedelta(days=1) -%}
             {%- if ranges and ranges[-1][1] == first -%}
                 {%- set first = ranges.pop()[0] -%}
