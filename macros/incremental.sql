@@ -5,7 +5,10 @@
     own last build, whatever has run, failed or been killed in between.
 #}
 
-{# The log: (build_number, model_name, is_rebuild, settings); without a model: a build has begun. #}
+{#
+    The log: (build_number, model_name, is_rebuild, settings, seen); without a model: a build has
+    begun. `seen` is the last build whose changes a run had before it, its ancestors' included.
+#}
 {% macro rep_ai_build_log() -%}
     {%- set beside = graph.nodes['model.rep_ai.int_rep_ai__deliveries'] -%}
     {{ return(api.Relation.create(
@@ -16,7 +19,8 @@
 
 {# Number the build; called at the start of each run. #}
 {% macro rep_ai_begin_build() -%}
-    {%- if execute and flags.FULL_REFRESH and not var('rep_ai_allow_full_refresh') -%}
+    {%- if execute and flags.FULL_REFRESH
+        and var('rep_ai_allow_full_refresh') | string | lower != 'true' -%}
         {{ exceptions.raise_compiler_error(
             'a full refresh is not allowed here, and rarely needed: see "Full refresh" in'
             " README.md; --vars '{rep_ai_allow_full_refresh: true}' allows it"
@@ -29,7 +33,8 @@
             build_number bigint,
             model_name {{ dbt.type_string() }},
             is_rebuild boolean,
-            settings {{ dbt.type_string() }}
+            settings {{ dbt.type_string() }},
+            seen bigint
         );
         insert into {{ log }} (build_number)
         select coalesce(max(build_number), 0) + 1 from {{ log }}
@@ -48,10 +53,10 @@
 
 
 {#
-    The number of the last build in which this model ran, or this test passed, so that what came
-    later is what it has not seen. 0 where it has to look at all: it never ran, its settings are
-    others now, or a model that it reads was built anew since, and no version tells what was there
-    before.
+    The number of the last build whose changes this model had before it when it last ran, or this
+    test when it last passed, so that what came later is what it has not seen. 0 where it has to
+    look at all: it never ran, its settings are others now, or a model that it reads was built anew
+    since, and no version tells what was there before.
 #}
 {% macro rep_ai_last_build() -%}
     {%- if not execute -%}
@@ -67,10 +72,7 @@
     {%- if not load_relation(log) -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set names = ["'" ~ model.name ~ "'"] -%}
-    {%- for node in rep_ai_ancestors() -%}
-        {%- do names.append("'" ~ node.name ~ "'") -%}
-    {%- endfor -%}
+    {%- set names = rep_ai_names_of_ancestors() + ["'" ~ model.name ~ "'"] -%}
     {%- set rows = run_query(
         "select last_run.build_number from " ~ log ~ " as last_run"
         ~ " where last_run.model_name = '" ~ model.name ~ "'"
@@ -83,14 +85,32 @@
     {%- if not rows -%}
         {{ return(0) }}
     {%- endif -%}
-    {#- what an ancestor had not seen by then, this model has not seen either -#}
-    {%- set seen = run_query(
-        "select min(last_runs.build_number) from ("
-        ~ "select max(build_number) as build_number from " ~ log
-        ~ " where model_name in (" ~ names | join(', ') ~ ")"
-        ~ " and build_number <= " ~ rows[0][0] ~ " group by model_name) as last_runs"
-    ).rows -%}
-    {{ return(seen[0][0] | int) }}
+    {{ return(rep_ai_seen(names, rows[0][0]) | int) }}
+{%- endmacro %}
+
+
+{# What a build has before it that reads these models: the least of what they had, by a build. #}
+{% macro rep_ai_seen(names, build_number) -%}
+    {%- set log = rep_ai_build_log() -%}
+    {{ return(run_query(
+        "select min(last_run.seen) from " ~ log ~ " as last_run"
+        ~ " where last_run.model_name in (" ~ names | join(', ') ~ ")"
+        ~ " and last_run.build_number <= " ~ build_number
+        ~ " and not exists (select 1 from " ~ log ~ " as later"
+        ~ " where later.model_name = last_run.model_name"
+        ~ " and later.build_number > last_run.build_number"
+        ~ " and later.build_number <= " ~ build_number ~ ")"
+    ).rows[0][0]) }}
+{%- endmacro %}
+
+
+{# The names of all models and seeds that this one is made of, as literals of SQL. #}
+{% macro rep_ai_names_of_ancestors() -%}
+    {%- set names = [] -%}
+    {%- for node in rep_ai_ancestors() -%}
+        {%- do names.append("'" ~ node.name ~ "'") -%}
+    {%- endfor -%}
+    {{ return(names) }}
 {%- endmacro %}
 
 
@@ -109,8 +129,16 @@
 {%- endmacro %}
 
 
-{# What decides the rows of a mart, and the days that change, beside its inputs, as one text. #}
+{#
+    What decides the rows of a mart, and the days that change, beside its inputs, as one text; of
+    the deliveries, where the raw tables are.
+#}
 {% macro rep_ai_settings() -%}
+    {%- if model.name == 'int_rep_ai__deliveries' -%}
+        {{ return(local_md5(
+            [var('rep_ai_source_schema'), var('rep_ai_source_database', target.database)] | tojson
+        )) }}
+    {%- endif -%}
     {%- if model.resource_type == 'test'
         or 'marts' not in model.fqn and model.name != 'int_rep_ai__changed_days' -%}
         {{ return('') }}
@@ -172,6 +200,15 @@
 {%- endmacro %}
 
 
+{#
+    What a window says of ends that are unknown. A build that leaves out `int_rep_ai__windows` does
+    not know that of a new night; the next one that does not judges it anew.
+#}
+{% macro rep_ai_open_end_status(windows) -%}
+    coalesce({{ windows }}.open_end_status, 'ongoing')
+{%- endmacro %}
+
+
 {# The current deliveries whose windows lie within spans (first_window_start_at, last_...). #}
 {% macro rep_ai_deliveries_within(spans) -%}
     select distinct delivery_id
@@ -187,8 +224,7 @@
 {#
     The start of a versioned model of merged records: those whose id has a record in a delivery that
     has come or gone, and the open ones that are judged otherwise. Their other records lie in the
-    windows between the first and the last one of the row that holds, or of those that have gone
-    since (a build may have run without `int_rep_ai__windows`); no other delivery is read.
+    windows between the first and the last one of the row that holds; no other delivery is read.
 -#}
 {% macro rep_ai_affected_records(staging, collection, id, last_build, may_be_open) -%}
 {%- if last_build -%}
@@ -211,7 +247,7 @@ spans as (
         last_window_start_at
     from {{ this }}
     where
-        (replaced_in is null or replaced_in > {{ last_build }})
+        replaced_in is null
         and {{ rep_ai_may_be_one_of('select ' ~ id ~ ' from affected', id) }}
 
 ),
@@ -431,12 +467,16 @@ select * from final
 {% macro rep_ai_note_build() -%}
     {%- if execute and model.config.materialized == 'incremental' -%}
         {%- if not flags.EMPTY or not is_incremental() -%}
-            insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
+            {%- set this_build = rep_ai_this_build() -%}
+            {%- set seen = rep_ai_seen(rep_ai_names_of_ancestors(), this_build) -%}
+            insert into {{ rep_ai_build_log() }}
+            (build_number, model_name, is_rebuild, settings, seen)
             select
-                {{ rep_ai_this_build() }},
+                {{ this_build }},
                 '{{ model.name }}',
                 {{ 'false' if rep_ai_last_build() else 'true' }},
-                '{{ 'empty' if flags.EMPTY else rep_ai_settings() }}'
+                '{{ 'empty' if flags.EMPTY else rep_ai_settings() }}',
+                {{ this_build if seen is none else seen }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -446,16 +486,19 @@ select * from final
 {% macro rep_ai_note_passes(results) -%}
     {%- if execute and flags.WHICH in ('build', 'test') and not flags.EMPTY
         and load_relation(rep_ai_build_log()) -%}
+        {%- set this_build = rep_ai_this_build() -%}
         {%- set rows = [] -%}
         {%- for result in results if result.status == 'pass' and result.node.test_metadata -%}
             {%- if result.node.test_metadata.kwargs.get('touched') -%}
+                {%- set test = "'" ~ result.node.name ~ "'" -%}
                 {%- do rows.append(
-                    '(' ~ rep_ai_this_build() ~ ", '" ~ result.node.name ~ "', false, '')"
+                    "(" ~ this_build ~ ", " ~ test ~ ", false, '', " ~ this_build ~ ")"
                 ) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- if rows -%}
-            insert into {{ rep_ai_build_log() }} (build_number, model_name, is_rebuild, settings)
+            insert into {{ rep_ai_build_log() }}
+            (build_number, model_name, is_rebuild, settings, seen)
             values {{ rows | join(', ') }}
         {%- endif -%}
     {%- endif -%}

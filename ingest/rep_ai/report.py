@@ -88,14 +88,16 @@ class Database:
         )
 
     def marts_behind(self) -> list[str]:
-        """Names of the incremental marts that have not run since the deliveries last changed."""
+        """Names of the incremental marts that lack what the deliveries have last changed."""
         if (INTERMEDIATE_SCHEMA, "int_rep_ai__deliveries") not in self.tables:
             return []
         behind = self.rows(
             INTERMEDIATE_SCHEMA,
             "rep_ai_builds",
-            "select model_name from {table} group by model_name having max(build_number) < "
-            "(select max(coalesce(replaced_in, changed_in)) from {schema}.int_rep_ai__deliveries)",
+            "select last_run.model_name from {table} as last_run where last_run.seen < "
+            "(select max(coalesce(replaced_in, changed_in)) from {schema}.int_rep_ai__deliveries) "
+            "and last_run.build_number = (select max(runs.build_number) from {table} as runs "
+            "where runs.model_name = last_run.model_name)",
         )
         return sorted({name for (name,) in behind} & set(self.marts()))
 

@@ -71,10 +71,12 @@ ended as (
 
     select
         stitched.*,
-        case when stitched.ended_at is not null then 'ended' else windows.open_end_status end
-            as end_status
+        case
+            when stitched.ended_at is not null then 'ended'
+            else {{ rep_ai_open_end_status('windows') }}
+        end as end_status
     from stitched
-    inner join windows
+    left join windows
         on
             stitched.last_window_start_at = windows.window_start_at
             and stitched.last_window_end_at = windows.window_end_at

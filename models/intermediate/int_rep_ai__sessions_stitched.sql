@@ -68,8 +68,10 @@ computed as (
         stitched.visitor_id,
         stitched.referrer,
         stitched.user_agent,
-        case when stitched.ended_at is not null then 'ended' else windows.open_end_status end
-            as end_status,
+        case
+            when stitched.ended_at is not null then 'ended'
+            else {{ rep_ai_open_end_status('windows') }}
+        end as end_status,
         stitched.dump_count,
         {{ rep_ai_seconds_between('stitched.started_at', 'stitched.ended_at') }}
             as duration_seconds,
@@ -80,7 +82,7 @@ computed as (
         stitched.last_window_start_at,
         stitched.last_window_end_at
     from stitched
-    inner join windows
+    left join windows
         on
             stitched.last_window_start_at = windows.window_start_at
             and stitched.last_window_end_at = windows.window_end_at
