@@ -342,9 +342,10 @@ def test_the_source_is_as_fresh_as_its_newest_window(team: Team, tmp_path: Path)
 def test_a_full_refresh_that_is_not_allowed_changes_nothing(team: Team) -> None:
     team.put("refreshed")
     before = contents(team.production.database)
-    said = team.dbt("build", "--full-refresh", *NO_TESTS, code=2, rep_ai_allow_full_refresh=False)
-    assert said.count("a full refresh is not allowed here") == 1, said
-    assert "OK created" not in said
+    for no in (False, "false"):
+        said = team.dbt("build", "--full-refresh", *NO_TESTS, code=2, rep_ai_allow_full_refresh=no)
+        assert said.count("a full refresh is not allowed here") == 1, said
+        assert "OK created" not in said
     assert contents(team.production.database) == before
     team.dbt("build", *NO_TESTS, rep_ai_allow_full_refresh=False)
     team.is_refreshed()
@@ -372,6 +373,55 @@ def test_partial_runs_are_made_up_for(team: Team) -> None:
     team.dbt("run", "--exclude", "fct_rep_ai__actions")
     team.land(team.dumps[3])
     team.dbt("run", "--select", "int_rep_ai__actions_deduplicated")
+    team.dbt("run")
+    team.is_refreshed()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["--exclude int_rep_ai__windows"],
+        ["--full-refresh --select int_rep_ai__sessions_stitched+"],
+        [
+            "--exclude fct_rep_ai__actions",
+            "--select fct_rep_ai__actions fct_rep_ai__session_groups",
+        ],
+        [
+            "--exclude int_rep_ai__days_of_changed_sessions",
+            "--select int_rep_ai__days_of_changed_sessions fct_rep_ai__events",
+        ],
+        [
+            "--exclude int_rep_ai__changed_visitors",
+            "--select int_rep_ai__changed_visitors",
+            "--select rep_ai__contract_violations",
+        ],
+    ],
+    ids=["windows left out", "one model anew", "facts", "days", "visitors"],
+)
+def test_a_build_in_parts_is_made_up_for(team: Team, parts: list[str]) -> None:
+    team.put("two nights")
+    team.land(*team.dumps[2:])
+    for part in parts:
+        team.dbt("run", *part.split())
+    team.dbt("run")
+    team.is_refreshed()
+
+
+def test_other_raw_tables_build_all_anew(team: Team) -> None:
+    team.put("refreshed")
+    with duckdb.connect(str(team.production.database)) as connection:
+        connection.execute("create schema other_raw")
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'rep_ai_raw'"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(f"create table other_raw.{table} as from rep_ai_raw.{table}")
+        connection.execute(
+            "delete from other_raw.deliveries "
+            "where start_time = (select max(start_time) from other_raw.deliveries)"
+        )
+    team.dbt("run", rep_ai_source_schema="other_raw")
+    assert count_of(team.production.database, "rep_ai.rep_ai__dump_calendar") == NIGHTS - 1
     team.dbt("run")
     team.is_refreshed()
 
