@@ -23,9 +23,14 @@ def main() -> None:
         # nohup and shells' background jobs ignore some
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, _end)
-    from rep_ai.cli import main as command
+    try:
+        from rep_ai.cli import main as command
 
-    command(prog_name="rep-ai")
+        command(prog_name="rep-ai")
+    finally:
+        # Python takes its handlers away before it ends; what is done ends as it is done
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,12 @@ def _fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a signal that asks to end do so in good order, as Ctrl-C does."""
+def _interruptible() -> Iterator[list[int]]:
+    """Let a signal that asks to end do so in good order, as Ctrl-C does; the signals that came."""
+    came: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        came.append(number)
         if number != signal.SIGINT:
             # a service manager or a closed terminal sends both, and more than once
             for each in (signal.SIGTERM, signal.SIGHUP):
@@ -57,7 +59,7 @@ def _interruptible() -> Iterator[None]:
     try:
         for each in before:
             signal.signal(each, interrupt)
-        yield
+        yield came
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -117,8 +119,14 @@ def _in_words() -> Iterator[None]:
     from rep_ai.sources import SourceError
 
     try:
-        with _interruptible():
-            yield
+        with _interruptible() as came:
+            try:
+                yield
+            except Exception as error:
+                # DuckDB, for one, makes an error of its own of it
+                if came and not isinstance(error, click.exceptions.Exit):
+                    raise KeyboardInterrupt from error
+                raise
     except (DestinationError, LoadError, ProjectError, PublishError, SourceError) as error:
         raise _FailedError(_advised(error)) from error
     except OSError as error:
