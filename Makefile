@@ -25,9 +25,9 @@ test: lint ## everything that CI runs
 	rm -rf target/test
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
-	$(BIN)/dbt build --quiet --empty --exclude-resource-type test unit_test
-	$(BIN)/dbt test --quiet --select test_type:unit
-	$(BIN)/dbt build --quiet --selector nightly
+	$(BIN)/dbt build --quiet --empty --exclude-resource-type test
+	$(BIN)/dbt test --quiet --select test_type:unit --vars '{rep_ai_unit_tests: true}'
+	$(BIN)/dbt build --quiet
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random

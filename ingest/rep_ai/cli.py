@@ -389,8 +389,7 @@ def _build(
     outcome: Any,
     say: Callable[[str], None],
 ) -> None:
-    # unit tests say nothing of the night
-    arguments = ["--quiet", "build", "--exclude-resource-type", "unit_test"]
+    arguments = ["--quiet", "build"]
     arguments += ["--full-refresh"] * full_refresh
     if variables:
         arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]

@@ -136,12 +136,11 @@ def measure(folder: Path, database: Path, threads: int) -> dict[str, dict[str, f
 def build(folder: Path, database: Path, threads: int) -> dict[str, float]:
     """Seconds of each model and of all tests, of both runs as a whole, and GB of memory at most."""
     at_a_time = ["--threads", str(threads)]
-    selection = [*at_a_time, "--exclude-resource-type", "unit_test", "test"]
+    selection = [*at_a_time, "--exclude-resource-type", "test"]
     whole_build = timed(folder, "build", *selection, database=database)
     models = results(folder)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    selection = [*at_a_time, "--exclude-resource-type", "unit_test"]
-    whole_test = timed(folder, "test", *selection, database=database)
+    whole_test = timed(folder, "test", *at_a_time, database=database)
     return {
         **models,
         "all models": sum(models.values()),

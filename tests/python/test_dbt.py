@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from rep_ai.sample import write_sample
-from replay import NO_TESTS, NO_UNIT_TESTS, Warehouse, copy_project, unequal_tables
+from replay import NO_TESTS, Warehouse, copy_project, unequal_tables
 
 HOUR = 3_600_000
 NIGHTS = 3
@@ -159,7 +159,7 @@ def test_a_dry_run_says_of_no_test_that_it_has_passed(team: Team) -> None:
     team.production.execute(f"insert into {twice} from {twice} limit 1")
     tests = "int_rep_ai__sessions_stitched,test_type:data"
     assert "FAIL" in team.dbt("test", "--select", tests, code=1)
-    team.dbt("build", "--empty", *NO_UNIT_TESTS)
+    team.dbt("build", "--empty")
     assert "FAIL" in team.dbt("test", "--select", tests, code=1)
 
 
@@ -250,7 +250,7 @@ def test_ci_builds_what_has_changed_and_reads_the_rest_from_production(
     assert "No nodes selected" in branch.dbt("ls")
     branch.change(model, old, new)
     before = of_production(team.production.database)
-    said = branch.dbt("build", "--defer", *NO_UNIT_TESTS)
+    said = branch.dbt("build", "--defer")
     assert " ERROR=0 " in said
     assert " WARN=0 " in said
     after = contents(team.production.database)
@@ -458,7 +458,7 @@ def test_health_alone_now_and_then(team: Team) -> None:
 def test_dbt_itself_warns_of_nothing(team: Team) -> None:
     team.put("landed")
     team.dbt("parse", "--warn-error", "--no-partial-parse")
-    said = team.dbt("build", "--warn-error", "--log-format", "json", *NO_UNIT_TESTS)
+    said = team.dbt("build", "--warn-error", "--log-format", "json")
     events = [json.loads(line)["info"] for line in said.splitlines()]
     assert "LogTestResult" in {event["name"] for event in events}
     assert not [event for event in events if event["level"] in ("warn", "error")]

@@ -81,7 +81,6 @@ KINDS = (
 )
 LABELLED = ("exposure", "metric")
 LINK = re.compile(r"\(#!/\w+/([\w.]+)\)")
-NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)
 IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
 
@@ -179,7 +178,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
     report = load.ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
     assert len(report.loaded) == len(dumps)
-    build = dbt(folder, "build", *NO_UNIT_TESTS)
+    build = dbt(folder, "build")
     assert build.returncode == 0, build.stdout
     docs = dbt(folder, "docs", "generate", "--static")
     assert docs.returncode == 0, docs.stdout
@@ -364,7 +363,6 @@ def test_violations_fail_where_a_variable_says_so(project: Project) -> None:
     strict = dbt(
         project.folder,
         *("--quiet", "test", "--select", "rep_ai__contract_violations"),
-        *NO_UNIT_TESTS,
         *("--vars", "{rep_ai_violation_severity: error}"),
     )
     assert strict.returncode == 1, strict.stdout
@@ -372,5 +370,5 @@ def test_violations_fail_where_a_variable_says_so(project: Project) -> None:
 
 
 def test_an_empty_build_passes(project: Project) -> None:
-    empty = dbt(project.folder, "--quiet", "build", "--empty", *NO_UNIT_TESTS)
+    empty = dbt(project.folder, "--quiet", "build", "--empty")
     assert empty.returncode == 0, empty.stdout

@@ -95,7 +95,7 @@ def build(folder: Path) -> Warehouse:
     run_dbt(
         warehouse,
         [
-            ["build", "--exclude-resource-type", "unit_test", "test", *everywhere],
+            ["build", "--exclude-resource-type", "test", *everywhere],
             ["compile", "--select", "resource_type:analysis", *everywhere],
         ],
     )
