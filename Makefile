@@ -21,12 +21,14 @@ run: .venv/.run $(if $(DUMPS),,sample_dumps) ## dumps in, marts out; DUMPS="path
 
 test: export REP_AI_TARGET := dev
 test: export REP_AI_DUCKDB := target/test/rep_ai.duckdb
+# far from the default, so that a unit test which reads days has to say whose
+test: UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
 test: lint ## everything that CI runs
 	rm -rf target/test
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
 	$(BIN)/dbt build --quiet --empty --exclude-resource-type test
-	$(BIN)/dbt test --quiet --select test_type:unit --vars '{rep_ai_unit_tests: true}'
+	$(BIN)/dbt test --quiet --select test_type:unit --vars '$(UNIT)'
 	$(BIN)/dbt build --quiet
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
