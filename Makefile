@@ -9,18 +9,37 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test replay lint bench chaos fuzz report docs clean lock
+.PHONY: help run start-over test replay lint bench chaos fuzz report docs clean lock
+
+SAMPLE := sample.duckdb
+WAREHOUSE := warehouse.duckdb
+# a page is of the warehouse, or of the samples as long as there is nothing else
+CHOOSE = case "$${REP_AI_DUCKDB:-$${REP_AI_TARGET:-dev}}" in dev) \
+	if [ ! -e $(SAMPLE) ]; then :; elif [ -e $(WAREHOUSE) ]; then \
+		echo 'This is of $(WAREHOUSE); of the samples: make $@ REP_AI_DUCKDB=$(SAMPLE)'; \
+	else export REP_AI_DUCKDB=$(SAMPLE); echo 'This is of the samples in $(SAMPLE).'; fi;; esac
 
 help: ## list what make can do
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
+# samples never meet real dumps, whatever the environment says
+ifeq ($(DUMPS),)
+run: override export REP_AI_TARGET := dev
+run: override export REP_AI_DUCKDB := $(SAMPLE)
+run: override export REP_AI_PUBLISH :=
+endif
 run: .venv/.run $(if $(DUMPS),,sample_dumps) ## dumps in, marts out; DUMPS="path ..." or sample dumps
 	@$(BIN)/rep-ai run $(or $(DUMPS),sample_dumps) || { code=$$?; [ $$code -ne 3 ] || \
 		echo 'The marts are built. Some files were rejected, so this ends with an error.' >&2; \
 		exit $$code; }
+	@$(if $(DUMPS),,echo; echo 'These are samples, in a file of their own: $(SAMPLE).' \
+		'A page of them: make report REP_AI_DUCKDB=$(SAMPLE)')
+
+start-over: .venv/.run ## set sample.duckdb and warehouse.duckdb aside; nothing is removed
+	@$(BIN)/python -m rep_ai.start_over
 
 test: export REP_AI_TARGET := dev
-test: export REP_AI_DUCKDB := target/test/rep_ai.duckdb
+test: export REP_AI_DUCKDB := target/test/warehouse.duckdb
 # far from the default, so that a unit test which reads days has to say whose
 test: UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
 test: lint ## everything that CI runs
@@ -58,10 +77,10 @@ fuzz: .venv/.test ## damage documents for long, and load what takes minutes
 		tests/python/test_document.py
 
 report: .venv/.run ## the marts as one page to look at: target/report.html
-	@$(BIN)/rep-ai report
+	@$(CHOOSE); $(BIN)/rep-ai report
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
-	$(BIN)/dbt docs generate --static
+	@$(CHOOSE); $(BIN)/dbt docs generate --static
 
 clean: ## remove what make made, but no database
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache ingest/*.egg-info logs

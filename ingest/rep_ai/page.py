@@ -95,7 +95,7 @@ def render(destination: Destination, timezone: str) -> str:
         if missing:
             raise DestinationError(
                 f"{destination.name} has no {MARTS_SCHEMA}.{missing[0]}: build the marts by "
-                "rep-ai run SOURCE, or dbt build"
+                f"{project.first_step(destination.name)}, or dbt build"
             )
         found = look(database, timezone)
     environment = jinja2.Environment(

@@ -1,6 +1,7 @@
 """The dbt project beside the package: where it is, its variables, and how dbt is called."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,10 @@ from typing import Any
 import yaml
 
 DEFAULT_TARGET = "dev"
-DEFAULT_DUCKDB = "rep_ai.duckdb"
+# a file called as the schema rep_ai would make names ambiguous
+DEFAULT_DUCKDB = "warehouse.duckdb"
+# where `make run` keeps samples away from real dumps
+SAMPLE_DUCKDB = "sample.duckdb"
 
 
 class ProjectError(Exception):
@@ -49,8 +53,38 @@ def target() -> str:
 
 
 def duckdb_path() -> Path:
-    """The DuckDB file that dlt and dbt share."""
-    return Path(os.environ.get("REP_AI_DUCKDB", DEFAULT_DUCKDB)).absolute()
+    """The DuckDB file that dlt and dbt share: beside the project, unless a variable names one."""
+    if named := os.environ.get("REP_AI_DUCKDB"):
+        return Path(named).absolute()
+    return directory() / DEFAULT_DUCKDB
+
+
+def first_step(database: str) -> str:
+    """What to do where a database has nothing, and where the samples are if that is the default."""
+    step = "rep-ai run SOURCE"
+    samples = directory() / SAMPLE_DUCKDB
+    if database == str(directory() / DEFAULT_DUCKDB) and samples.exists():
+        step += f" (REP_AI_DUCKDB={_shown(samples)} has the samples of make run)"
+    return step
+
+
+def command(program: str, database: str | None) -> str:
+    """How a shell in the working folder calls a program on a DuckDB file; None: on PostgreSQL.
+
+    What leads this process there may be set for it alone, as `make` does.
+    """
+    called = _shown(Path(sys.executable).parent / program)
+    if database is None:
+        return f"REP_AI_TARGET=postgres {called}"
+    if database != str(directory() / DEFAULT_DUCKDB):
+        return f"REP_AI_DUCKDB={_shown(Path(database))} {called}"
+    return called
+
+
+def _shown(path: Path) -> str:
+    """A path as a shell in the working folder takes it."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def target_path() -> Path:

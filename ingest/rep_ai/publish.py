@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rep_ai import project
 from rep_ai.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified, tables
 from rep_ai.report import INTERMEDIATE_SCHEMA, MARTS_SCHEMA, Database
 
@@ -241,7 +242,8 @@ def _opened(destination: Destination) -> Any:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
         return connection
     if not destination.path.exists():
-        raise PublishError(f"there is no {destination.name} yet: rep-ai run SOURCE")
+        step = project.first_step(destination.name)
+        raise PublishError(f"there is no {destination.name} yet: {step}")
     connection = destination.look()
     _bound(connection)
     return connection

@@ -283,6 +283,7 @@ def look_at_marts(
     """Count the rows of the marts, and note or say what in the data is not as expected."""
     from rep_ai import status
 
+    file = destination.name if isinstance(destination, DuckDB) else None
     with opened(destination) as database:
         outcome.marts = {
             name: database.mart(name, "select count(*) from {table}")[0][0]
@@ -297,17 +298,15 @@ def look_at_marts(
         table("What came out", ["mart", "rows"], counts)
         for line in nights:
             click.echo(f"{line}\n")
-        _say_first_contact(database, settings)
+        _say_first_contact(database, settings, project.command("rep-ai", file))
         broken = [row for row in violations(database) if row[1] not in FIRST_CONTACT]
         if broken:
             show_violations(broken)
     click.echo(f"The marts are in {destination.name}, schema {MARTS_SCHEMA}. A first query:\n")
-    dbt = Path(sys.executable).parent / "dbt"
-    shown = dbt.relative_to(Path.cwd()) if dbt.is_relative_to(Path.cwd()) else dbt
-    click.echo(f"  {shown} show --inline '{FIRST_QUERY}'")
+    click.echo(f"  {project.command('dbt', file)} show --inline '{FIRST_QUERY}'")
 
 
-def _say_first_contact(database: Database, settings: dict[str, Any]) -> None:
+def _say_first_contact(database: Database, settings: dict[str, Any], command: str) -> None:
     """Say in words where the data has other types and fields than the project knows."""
     unknown = database.unknown_types()
     if unknown:
@@ -318,7 +317,7 @@ def _say_first_contact(database: Database, settings: dict[str, Any]) -> None:
             click.echo(f"  {kind} {type_name(name)}: {count:,}")
         if len(unknown) > SHOWN:
             click.echo(f"  and {len(unknown) - SHOWN} more")
-        click.echo("Add them: rep-ai types --add-all (or --add KIND:TYPE), then run again.\n")
+        click.echo(f"Add them: {command} types --add-all (or --add KIND:TYPE), then run again.\n")
     missing = database.mart(
         "rep_ai__contract_violations",
         "select rule, entity, record_id, count(*) from {table} "

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from rep_ai import project
 from rep_ai.destinations import Destination
 from rep_ai.progress import on_line
 from rep_ai.report import (
@@ -299,7 +300,8 @@ def as_json(found: dict[str, Any]) -> str:
 def show(found: dict[str, Any]) -> None:
     """Show it to a person."""
     if not any(found["files"].values()):
-        click.echo(f"Nothing is loaded in {found['database']} yet: rep-ai run SOURCE")
+        database = found["database"]
+        click.echo(f"Nothing is loaded in {database} yet: {project.first_step(database)}")
         return
     dumps = _many(found["deliveries"], "dump is", "dumps are")
     click.echo(f"{dumps} loaded in {found['database']}.\n")

@@ -58,7 +58,7 @@ class Place:
 
     @property
     def database(self) -> Path:
-        """The DuckDB file."""
+        """The DuckDB file, called as a schema is, so that names are ambiguous."""
         return self.folder / "rep_ai.duckdb"
 
     @property

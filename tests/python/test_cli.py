@@ -8,6 +8,7 @@ import pty
 import re
 import resource
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -140,7 +141,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("cli")
     environment = {
         **os.environ,
-        "REP_AI_DUCKDB": str(folder / "rep_ai.duckdb"),
+        "REP_AI_DUCKDB": str(folder / "warehouse.duckdb"),
         "REP_AI_TARGET": "dev",
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
@@ -149,7 +150,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     assert sampled.returncode == 0, sampled.stderr
     done = rep_ai("run", folder / "dumps", environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    yield Place(folder / "dumps", folder / "rep_ai.duckdb", environment, done.stdout)
+    yield Place(folder / "dumps", folder / "warehouse.duckdb", environment, done.stdout)
 
 
 def test_run_says_what_came_out(place: Place) -> None:
@@ -163,7 +164,7 @@ def test_run_says_what_came_out(place: Place) -> None:
         for (mart,) in marts:
             found = re.search(rf"^rep_ai\.{mart} +([\d,]+)$", place.said, re.MULTILINE)
             assert found, mart
-            (rows,) = connection.execute(f"select count(*) from rep_ai.rep_ai.{mart}").fetchall()
+            (rows,) = connection.execute(f"select count(*) from rep_ai.{mart}").fetchall()
             assert rows == (int(found[1].replace(",", "")),)
         assert connection.execute(rendered(report.FIRST_QUERY)).fetchall()
     assert str(place.database) in place.said
@@ -176,6 +177,23 @@ def test_run_names_unknown_types_and_the_command(place: Place) -> None:
         r"2 types are not known yet.*\n.*CO_BROWSE: [\d,]+\n.*SCREEN_SHARE", place.said
     )
     assert "rep-ai types --add-all" in place.said
+
+
+def test_the_first_query_finds_the_database(place: Place) -> None:
+    """It is shown as a shell takes it that knows nothing of the variables of the run."""
+    (shown,) = re.findall(r"^  (REP_AI_DUCKDB=.* show --inline .*)$", place.said, re.MULTILINE)
+    environment = {**place.environment}
+    del environment["REP_AI_DUCKDB"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", shown],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\| ended +\| +\d+ \|$", done.stdout, re.MULTILINE)
 
 
 def test_a_second_run_loads_nothing(place: Place) -> None:
@@ -219,7 +237,7 @@ def test_the_readme_shows_real_output(place: Place, number: int) -> None:
 
 def rendered(sql: str) -> str:
     """A query as dbt runs it."""
-    return re.sub(r"\{\{ ref\(['\"](\w+)['\"]\) \}\}", r"rep_ai.rep_ai.\1", sql)
+    return re.sub(r"\{\{ ref\(['\"](\w+)['\"]\) \}\}", r"rep_ai.\1", sql)
 
 
 def shown(value: object) -> str:
@@ -259,6 +277,28 @@ def test_usage_and_failure(
     assert said in result.output
     assert "Traceback" not in result.output
     assert list(tmp_path.glob("*.duckdb")) == []
+
+
+def test_the_database_is_beside_the_project(tmp_path: Path) -> None:
+    """Wherever the command is started; and where nothing is loaded the samples are not far."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder in (project, elsewhere):
+        folder.mkdir()
+    shutil.copy(ROOT / "dbt_project.yml", project)
+    for variables in ({}, {"REP_AI_DUCKDB": ""}):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI")}
+        environment |= variables
+        said = rep_ai("status", environment=environment, cwd=project).stdout
+        assert said == f"Nothing is loaded in {project}/warehouse.duckdb yet: rep-ai run SOURCE\n"
+        said = rep_ai("status", environment=environment, cwd=elsewhere).stdout
+        assert f" {ROOT}/warehouse.duckdb" in said
+    (project / "sample.duckdb").touch()
+    said = rep_ai("status", environment=environment, cwd=project).stdout
+    assert "(REP_AI_DUCKDB=sample.duckdb has the samples of make run)" in said
+    environment["REP_AI_DUCKDB"] = "other.duckdb"
+    said = rep_ai("status", environment=environment, cwd=project).stdout
+    assert said == f"Nothing is loaded in {project}/other.duckdb yet: rep-ai run SOURCE\n"
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_status_forgets_what_was_mended(place: Place, tmp_path: Path) -> None:
@@ -562,7 +602,7 @@ def test_json_of_run(place: Place) -> None:
     assert (document["dbt"]["warnings"], document["dbt"]["failures"]) == (1, 0)
     assert len(document["marts"]) == 14
     assert document["marts"] == {
-        mart: query(place.database, f"select count(*) from rep_ai.rep_ai.{mart}")[0][0]
+        mart: query(place.database, f"select count(*) from rep_ai.{mart}")[0][0]
         for mart in document["marts"]
     }
     assert [f"warning: {line}" for line in document["warnings"]] == done.stderr.splitlines()
