@@ -1,48 +1,23 @@
-{# How values of the dump are read (design 4.2). #}
+{# How values of the dump are read (design 4.2); `_macros.yml` says more. #}
 
-{# Milliseconds since 1970 as digits alone, 2000 up to 2100 UTC, as a timestamp; else NULL. #}
-{% macro rep_ai_time(text) -%}
-    {%- set milliseconds -%}
-        cast(
-            case
-                when translate({{ text }}, '0123456789', '') = ''
-                    then
-                        case
-                            when length({{ text }}) between 1 and 18 then {{ text }}
-                            -- a bigint has room for no more; the digits before may be zeros alone
-                            when length({{ text }}) > 18
-                                then
-                                    case
-                                        when
-                                            translate(
-                                                substring({{ text }}, 1, length({{ text }}) - 18),
-                                                '0',
-                                                ''
-                                            ) = ''
-                                            then substring({{ text }}, length({{ text }}) - 17)
-                                    end
-                        end
-            end as bigint
-        )
-    {%- endset -%}
-    case
-        when {{ milliseconds }} >= 946684800000 and {{ milliseconds }} < 4102444800000
-            then {{ rep_ai_epoch_ms_to_timestamp(milliseconds) }}
-    end
-{%- endmacro %}
-
-
-{# `true` and `false` as a boolean; else NULL. #}
 {% macro rep_ai_flag(text) -%}
     case {{ text }} when 'true' then true when 'false' then false end
 {%- endmacro %}
-
 
 {# An id: the empty text is none. #}
 {% macro rep_ai_id(text) -%}
     nullif({{ text }}, '')
 {%- endmacro %}
 
+{# The day of a UTC timestamp in the project's time zone. #}
+{% macro rep_ai_local_date(timestamp) -%}
+    {%- if var('rep_ai_timezone') == 'UTC' -%}
+        cast({{ timestamp }} as date)
+    {%- else -%}
+        {%- set zone = "'" ~ var('rep_ai_timezone') ~ "'" -%}
+        cast(({{ timestamp }} at time zone 'UTC') at time zone {{ zone }} as date)
+    {%- endif -%}
+{%- endmacro %}
 
 {# Exact seconds, to the millisecond, from one timestamp to a later one; NULL where not in order. #}
 {% macro rep_ai_seconds_between(start_at, end_at) -%}
@@ -52,7 +27,6 @@
     end
 {%- endmacro %}
 
-
 {# Milliseconds as exact seconds. #}
 {% macro rep_ai_seconds(milliseconds) -%}
     cast(
@@ -60,59 +34,87 @@
     )
 {%- endmacro %}
 
-
-{# All columns of a record as one text, to tell records apart: each with its length before it. #}
-{% macro rep_ai_content(columns) -%}
-    {%- set parts = [] -%}
-    {%- for column in columns -%}
-        {%- set value = 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')' -%}
-        {%- set size = 'cast(length(' ~ value ~ ') as ' ~ dbt.type_string() ~ ')' -%}
-        {%- do parts.append("coalesce(" ~ dbt.concat([size, "':'", value]) ~ ", '-')") -%}
-    {%- endfor -%}
-    {{ dbt.concat(parts) }}
+{% macro rep_ai_text(expression) -%}
+    cast({{ expression }} as {{ dbt.type_string() }})
 {%- endmacro %}
 
-
-{# Whether a record is the one of its id in its dump that holds: the one at the later position. #}
-{% macro rep_ai_holds(id) -%}
-    row_number() over (partition by delivery_id, {{ id }} order by record_position desc) = 1
+{# Number 1 is the latest record of an id in a dump, the one that counts: at the last position. #}
+{% macro rep_ai_recency(delivery_id, id) -%}
+    row_number() over (partition by {{ delivery_id }}, {{ id }} order by record_position desc)
 {%- endmacro %}
 
-
-{# The end of the newest loaded window: a query, for the source's freshness. #}
-{% macro rep_ai_newest_end(table) -%}
-    select max({{ rep_ai_time('end_time') }})
-    from {{ source('rep_ai', table) }}
-    where status = 'loaded'
+{# Whether facts keep types that are not known, as a condition of SQL. #}
+{% macro rep_ai_include_unknown_types() -%}
+    {{ 'true' if var('rep_ai_include_unknown_types') | string | lower == 'true' else 'false' }}
 {%- endmacro %}
 
 
 {#
-    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine),
-    without user, password and port; an IPv6 address in its brackets. NULL where there is none: no
-    `://` after a scheme, nothing behind it, or what no host holds, such as a space.
+    The vendor's fields, of which models/staging/_staging__sources.yml has the one list. Of each:
+    `name` in the dump; `reads_as` (key, id, time, flag or text); `staged_as`, its column in
+    staging; `staged_raw_as`, the column that has it as it was delivered.
 #}
-{% macro rep_ai_host(address) -%}
-    {%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}
-    {%- set user = '(?:[^/?#\\\\]*@)?' -%}
-    {%- set name = '[^]:@/?#[\\\\<>^|% \\t\\n\\r\\f\\v]+' -%}
-    {%- set host = '(\\[[0-9a-fA-F:.]+\\]|' ~ name ~ ')' -%}
-    {%- set rest = '(?::[0-9]*)?(?:[/?#\\\\]|$)' -%}
-    translate(
-        {{ rep_ai_captured(address, scheme ~ user ~ host ~ rest) }},
-        'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
-        'abcdefghijklmnopqrstuvwxyz'
-    )
+{% macro rep_ai_vendor_fields(collection) -%}
+    {%- set fields = [] -%}
+    {%- set source = graph.sources['source.rep_ai.rep_ai.' ~ collection] if execute else {} -%}
+    {%- for column in source.get('columns', {}).values() if not column.name.startswith('_') -%}
+        {%- set reads_as = column.config.meta.reads_as or 'text' -%}
+        {%- set staged_as = column.config.meta.staged_as or column.name -%}
+        {%- do fields.append({
+            'name': column.name, 'reads_as': reads_as, 'staged_as': staged_as,
+            'staged_raw_as': staged_as if reads_as in ('id', 'text') else 'raw_' ~ column.name,
+        }) -%}
+    {%- endfor -%}
+    {{ return(fields) }}
+{%- endmacro %}
+
+{# The columns of a staging model that are a collection's fields. #}
+{% macro rep_ai_fields(collection) -%}
+    {%- for field in rep_ai_vendor_fields(collection) -%}
+        {%- set raw = 'records.' ~ field.name -%}
+        {%- if field.staged_raw_as != field.staged_as %}
+        {{ raw }} as {{ field.staged_raw_as }},
+        {%- endif %}
+        {% if field.reads_as == 'key' -%}
+            {#- in an object the key stands in for a missing id -#}
+            coalesce({{ rep_ai_id(raw) }}, {{ rep_ai_id('records._key') }})
+        {%- elif field.reads_as == 'text' -%}
+            {{ raw }}
+        {%- else -%}
+            {{ {'id': rep_ai_id, 'time': rep_ai_time, 'flag': rep_ai_flag}[field.reads_as](raw) }}
+        {%- endif %} as {{ field.staged_as }},
+    {%- endfor -%}
 {%- endmacro %}
 
 
-{# Stop, with a word on what to do, where a raw table is missing that newer versions make. #}
-{% macro rep_ai_require(table) -%}
-    {%- set wanted = source('rep_ai', table) -%}
-    {%- if execute and not load_relation(wanted) -%}
-        {{ exceptions.raise_compiler_error(
-            'there is no ' ~ wanted ~ ' yet: run `rep-ai ingest` (or `rep-ai run`) of this version '
-            'once, which makes it of what is landed already, then build again'
-        ) }}
+{#
+    Days. Models list the days of times in UTC, so that what they list does not depend on the time
+    zone; a day of the project's time zone lies on three of them at most.
+#}
+
+{# The local days to look at again, for the list: one before, on and after each affected day. #}
+{% macro rep_ai_local_days_of_affected_days() -%}
+    {%- for days in (-1, 0, 1) %}
+    {%- set day = dbt.dateadd('day', days, 'cast(days.key as date)') %}
+    select
+        'local_day' as kind,
+        {{ rep_ai_text('cast(' ~ day ~ ' as date)') }} as key
+    from ({{ rep_ai_affected_keys('day') }}) as days
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# Whether a time lies on such a day; the range in UTC is quick to tell. #}
+{% macro rep_ai_is_on_affected_day(time) -%}
+    {%- set keys = rep_ai_affected_keys('local_day') -%}
+    {%- set days = '(select cast(days.key as date) as day from (' ~ keys ~ ') as days)' -%}
+    {%- set first = dbt.dateadd('day', -1, 'min(d.day)') -%}
+    {%- set end = dbt.dateadd('day', 2, 'max(d.day)') -%}
+    {%- if keys is none -%}
+        {{ time }} is not null
+    {%- else -%}
+        {{ time }} >= (select {{ first }} from {{ days }} as d)
+        and {{ time }} < (select {{ end }} from {{ days }} as d)
+        and {{ rep_ai_local_date(time) }} in {{ days }}
     {%- endif -%}
 {%- endmacro %}

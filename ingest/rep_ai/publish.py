@@ -33,7 +33,7 @@ ROWS = 20_000
 _MART = re.compile(r"(dim_|fct_)?rep_ai__\w+")
 
 _INCLUDED = "select delivery_id, window_start_at, window_end_at from {table} "
-_INCLUDED += "where replaced_in is null order by window_start_at, window_end_at, delivery_id"
+_INCLUDED += "order by window_start_at, window_end_at, delivery_id"
 
 
 class PublishError(Exception):
@@ -190,7 +190,7 @@ def export(destination: Destination, directory: Path) -> dict[str, Any]:
     try:
         new.mkdir(parents=True)
         with closing(_opened(destination)) as connection:
-            if behind := Database(connection).marts_behind():
+            if behind := Database(connection).models_behind():
                 raise PublishError(
                     f"the last build did not finish, {', '.join(behind)} "
                     f"{'is' if len(behind) == 1 else 'are'} as before: dbt build first"

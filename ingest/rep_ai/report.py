@@ -40,6 +40,9 @@ _SEEDS = {
     "interaction": "rep_ai_interaction_types.csv",
 }
 
+# they open the batches that the others wait for
+_OPEN_BATCHES = {"int_rep_ai__deliveries", "int_rep_ai__known_types"}
+
 _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
 
 # where no terminal sets a width, a row stays on its line
@@ -87,19 +90,19 @@ class Database:
             name for schema, name in self.tables if schema == MARTS_SCHEMA and name not in seeds
         )
 
-    def marts_behind(self) -> list[str]:
-        """Names of the incremental marts that lack what the deliveries have last changed."""
-        if (INTERMEDIATE_SCHEMA, "int_rep_ai__deliveries") not in self.tables:
-            return []
+    def models_behind(self) -> list[str]:
+        """Names of the incremental models that have not seen the newest batch of changes."""
         behind = self.rows(
             INTERMEDIATE_SCHEMA,
-            "rep_ai_builds",
-            "select last_run.model_name from {table} as last_run where last_run.seen < "
-            "(select max(coalesce(replaced_in, changed_in)) from {schema}.int_rep_ai__deliveries) "
-            "and last_run.build_number = (select max(runs.build_number) from {table} as runs "
-            "where runs.model_name = last_run.model_name)",
+            "rep_ai_watermarks",
+            "select watermarks.model from {table} as watermarks "
+            "inner join information_schema.tables as made on watermarks.model = made.table_name "
+            "where made.table_catalog = current_database() and made.table_type = 'BASE TABLE' "
+            f"and made.table_schema in ('{INTERMEDIATE_SCHEMA}', '{MARTS_SCHEMA}') "
+            "and (watermarks.batch is null or watermarks.batch < "
+            "(select max(batch) from {schema}.rep_ai_affected)) order by watermarks.model",
         )
-        return sorted({name for (name,) in behind} & set(self.marts()))
+        return [name for (name,) in behind if name not in _OPEN_BATCHES]
 
     def unknown_types(self) -> list[UnknownType]:
         """Types that no seed lists, the most frequent first."""
@@ -332,8 +335,8 @@ def _say_first_contact(database: Database, settings: dict[str, Any], command: st
         for collection in sorted({entity for rule, entity, _, _ in missing if rule[0] == "f"}):
             _say_unlisted_fields(database, settings["rep_ai_source_schema"], collection)
         click.echo(
-            "A field that has another name is one line in ingest/rep_ai/vendor.py and one in "
-            "models/staging, see CONTRIBUTING.md.\n"
+            "A field that has another name is one line in models/staging/_staging__sources.yml, "
+            "see CONTRIBUTING.md.\n"
         )
 
 

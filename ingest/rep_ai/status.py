@@ -66,7 +66,7 @@ def look(
     with opened(destination) as database:
         files = _files(database, schema)
         is_built = (MARTS_SCHEMA, "rep_ai__dump_calendar") in database.tables
-        unfinished = database.marts_behind()
+        unfinished = database.models_behind()
         nights = _nights(database)
         unknown = database.mart(
             "rep_ai__unknown_types",

@@ -1,37 +1,21 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'referrer in (select sessions.referrer from ' ~ ref('int_rep_ai__sessions_stitched')
-    ~ ' as sessions where ' ~ rep_ai_changed_since('last_build', 'sessions') ~ ')'
-]) }}") }}
-
-{%- set last_build = rep_ai_last_build() -%}
-{%- set is_changed = 'referrer in (select changed.referrer from changed)' -%}
+{#-
+    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine),
+    without user, password and port; an IPv6 address in its brackets. NULL where there is none: no
+    `://` after a scheme, nothing behind it, or what no host holds, such as a space.
+-#}
+{%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}
+{%- set user = '(?:[^/?#\\\\]*@)?' -%}
+{%- set name = '[^]:@/?#[\\\\<>^|% \\t\\n\\r\\f\\v]+' -%}
+{%- set host = '(\\[[0-9a-fA-F:.]+\\]|' ~ name ~ ')' -%}
+{%- set rest = '(?::[0-9]*)?(?:[/?#\\\\]|$)' -%}
 
 with
 
-{% if last_build -%}
-changed as (
-
-    select referrer
-    from {{ ref('int_rep_ai__sessions_stitched') }}
-    where {{ rep_ai_changed_since(last_build) }}
-
-),
-
-{% endif -%}
--- of all sessions this one column is read
-all_referrers as (
+referrers as (
 
     select distinct referrer
     from {{ ref('int_rep_ai__sessions_stitched') }}
-    where replaced_in is null and referrer is not null
-
-),
-
-referrers as (
-
-    select referrer
-    from all_referrers
-    where {{ is_changed if last_build else 'true' }}
+    where referrer is not null
 
 ),
 
@@ -39,7 +23,11 @@ final as (
 
     select
         referrer,
-        {{ rep_ai_host('referrer') }} as referrer_host
+        translate(
+            {{ rep_ai_regexp_extract('referrer', scheme ~ user ~ host ~ rest) }},
+            'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+            'abcdefghijklmnopqrstuvwxyz'
+        ) as referrer_host
     from referrers
 
 )

@@ -1,5 +1,14 @@
 with
 
+deliveries as (
+
+    select
+        *,
+        row_number() over (order by window_start_at, window_end_at) as window_number
+    from {{ ref('int_rep_ai__deliveries') }}
+
+),
+
 records as (
 
     select * from {{ ref('stg_rep_ai__users') }} where user_id is not null
@@ -9,9 +18,11 @@ records as (
 ranked as (
 
     select
-        *,
-        {{ rep_ai_holds('user_id') }} as holds
+        records.*,
+        deliveries.window_number,
+        {{ rep_ai_recency('records.delivery_id', 'records.user_id') }} as recency_in_dump
     from records
+    inner join deliveries on records.delivery_id = deliveries.delivery_id
 
 ),
 
@@ -24,7 +35,7 @@ users as (
         {{ rep_ai_last_known('title', 'window_number') }} as title,
         {{ rep_ai_last_known('is_active', 'window_number') }} as is_active
     from ranked
-    where holds
+    where recency_in_dump = 1
     group by user_id
 
 ),

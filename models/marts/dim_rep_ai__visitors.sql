@@ -1,25 +1,40 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'visitor_id in (' ~ rep_ai_changed('visitor') ~ ')'
-]) }}") }}
+{{ config(materialized='incremental') }}
 
-{%- set last_build = rep_ai_last_build() -%}
+{%- call rep_ai_incremental(replaces={'visitor': 'visitor_id'}) %}
+    select
+        'visitor' as kind,
+        visitor_id as key
+    from {{ ref('stg_rep_ai__visitors') }}
+    where {{ rep_ai_is_affected('delivery_id', 'delivery') }}
+{%- endcall -%}
 
 with
+
+deliveries as (
+
+    select
+        *,
+        row_number() over (order by window_start_at, window_end_at) as window_number
+    from {{ ref('int_rep_ai__deliveries') }}
+
+),
 
 records as (
 
     select *
     from {{ ref('stg_rep_ai__visitors') }}
-    where visitor_id is not null and {{ rep_ai_is_changed('visitor', last_build) }}
+    where visitor_id is not null and {{ rep_ai_is_affected('visitor_id', 'visitor') }}
 
 ),
 
 ranked as (
 
     select
-        *,
-        {{ rep_ai_holds('visitor_id') }} as holds
+        records.*,
+        deliveries.window_number,
+        {{ rep_ai_recency('records.delivery_id', 'records.visitor_id') }} as recency_in_dump
     from records
+    inner join deliveries on records.delivery_id = deliveries.delivery_id
 
 ),
 
@@ -27,7 +42,7 @@ sessions as (
 
     select *
     from {{ ref('fct_rep_ai__sessions') }}
-    where {{ rep_ai_is_changed('visitor', last_build) }}
+    where {{ rep_ai_is_affected('visitor_id', 'visitor') }}
 
 ),
 
@@ -38,7 +53,7 @@ visitors as (
         {{ rep_ai_last_known('custom_id', 'window_number') }} as custom_id,
         {{ rep_ai_last_known('custom_metadata', 'window_number') }} as custom_metadata
     from ranked
-    where holds
+    where recency_in_dump = 1
     group by visitor_id
 
 ),
@@ -63,7 +78,7 @@ interaction_totals as (
         visitor_id,
         count(*) as interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where {{ rep_ai_is_changed('visitor', last_build) }}
+    where {{ rep_ai_is_affected('visitor_id', 'visitor') }}
     group by visitor_id
 
 ),

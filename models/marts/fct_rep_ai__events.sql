@@ -1,37 +1,25 @@
-{#- without a session all events are put in again: they are few -#}
-{{ config(materialized='incremental', pre_hook=[
-    "{{ rep_ai_take_out(['session_id is null']) }}",
-    "{{ rep_ai_take_out_sessions('occurred_at') }}",
-]) }}
-
-{%- set last_build = rep_ai_last_build() -%}
+{{ config(materialized='view') }}
 
 with
 
 sessions as (
 
-    select *
-    from {{ ref('fct_rep_ai__sessions') }}
-    where {{ rep_ai_is_changed('session', last_build, 'started_at') }}
+    select * from {{ ref('fct_rep_ai__sessions') }}
 
 ),
-{% for name, time in [('actions', 'occurred_at'), ('interactions', 'started_at')] %}
-{{ name }} as (
 
-    select *
-    from {{ ref('fct_rep_ai__' ~ name) }}
-    where {{ rep_ai_is_changed('session', last_build, time) }}
-    {%- if last_build %}
+actions as (
 
-    union all
-
-    select *
-    from {{ ref('fct_rep_ai__' ~ name) }}
-    where session_id is null
-    {%- endif %}
+    select * from {{ ref('fct_rep_ai__actions') }}
 
 ),
-{% endfor %}
+
+interactions as (
+
+    select * from {{ ref('fct_rep_ai__interactions') }}
+
+),
+
 events as (
 
     select

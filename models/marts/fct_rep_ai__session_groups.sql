@@ -1,8 +1,9 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'session_group_id in (' ~ rep_ai_changed('session_group') ~ ')'
-]) }}") }}
+{{ config(materialized='incremental') }}
 
-{%- set last_build = rep_ai_last_build() -%}
+{{ rep_ai_incremental(
+    replaces={'session_group': 'session_group_id'},
+    lists={'day': 'cast(started_at as date)'},
+) }}
 
 with
 
@@ -10,7 +11,7 @@ sessions as (
 
     select *
     from {{ ref('fct_rep_ai__sessions') }}
-    where {{ rep_ai_is_changed('session_group', last_build) }}
+    where {{ rep_ai_is_affected('session_group_id', 'session_group') }}
 
 ),
 

@@ -1,26 +1,25 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out_sessions('started_at') }}") }}
+{#- Whole groups are replaced, since the number of a session is its place in its group. -#}
 
-{%- set last_build = rep_ai_last_build() -%}
+{{ config(materialized='incremental') }}
+
+{%- call rep_ai_incremental(
+    replaces={'session_group': 'session_group_id'},
+    lists={'visitor': 'visitor_id', 'day': 'cast(started_at as date)'},
+) %}
+    select
+        'session_group' as kind,
+        session_group_id as key
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    where {{ rep_ai_is_affected('session_id', 'session') }}
+{%- endcall -%}
 
 with
 
-sessions as (
-
-    select *
-    from {{ ref('int_rep_ai__sessions_stitched') }}
-    where
-        replaced_in is null
-        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
-
-),
-
-groups as (
+memberships as (
 
     select *
     from {{ ref('int_rep_ai__sessions_grouped') }}
-    where
-        replaced_in is null
-        and {{ rep_ai_is_changed('session', last_build, 'last_window_start_at') }}
+    where {{ rep_ai_is_affected('session_group_id', 'session_group') }}
 
 ),
 
@@ -30,7 +29,7 @@ action_counts as (
         session_id,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    where {{ rep_ai_is_changed('session', last_build, 'occurred_at') }}
+    where {{ rep_ai_is_affected('session_group_id', 'session_group') }}
     group by session_id
 
 ),
@@ -42,7 +41,7 @@ interaction_counts as (
         count(*) as interaction_count,
         count(case when is_accepted then 1 end) as accepted_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where {{ rep_ai_is_changed('session', last_build, 'started_at') }}
+    where {{ rep_ai_is_affected('session_group_id', 'session_group') }}
     group by session_id
 
 ),
@@ -51,7 +50,7 @@ final as (
 
     select
         sessions.session_id,
-        groups.session_group_id,
+        memberships.session_group_id,
         sessions.visitor_id,
         sessions.referrer,
         sessions.user_agent,
@@ -61,14 +60,21 @@ final as (
         sessions.duration_seconds,
         sessions.crossed_midnight,
         sessions.dump_count,
-        groups.session_number_in_group,
+        row_number() over (
+            partition by memberships.session_group_id
+            order by
+                case when sessions.started_at is null then 1 else 0 end,
+                sessions.started_at,
+                {{ rep_ai_by_code_point('sessions.session_id') }}
+        ) as session_number_in_group,
         coalesce(action_counts.action_count, 0) as action_count,
         coalesce(interaction_counts.interaction_count, 0) as interaction_count,
         coalesce(interaction_counts.accepted_interaction_count, 0) as accepted_interaction_count
-    from sessions
-    inner join groups on sessions.session_id = groups.session_id
-    left join action_counts on sessions.session_id = action_counts.session_id
-    left join interaction_counts on sessions.session_id = interaction_counts.session_id
+    from memberships
+    inner join {{ ref('int_rep_ai__sessions_stitched') }} as sessions
+        on memberships.session_id = sessions.session_id
+    left join action_counts on memberships.session_id = action_counts.session_id
+    left join interaction_counts on memberships.session_id = interaction_counts.session_id
 
 )
 

@@ -1,8 +1,11 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'activity_date in (' ~ rep_ai_changed('day') ~ ')'
-]) }}") }}
+{{ config(materialized='incremental') }}
 
-{%- set last_build = rep_ai_last_build() -%}
+{%- call rep_ai_incremental(
+    replaces={'local_day': rep_ai_text('activity_date')},
+) %}
+    -- a day of the time zone lies on up to three days of UTC
+    {{ rep_ai_local_days_of_affected_days() }}
+{%- endcall -%}
 
 with
 
@@ -13,7 +16,7 @@ sessions as (
         count(*) as session_count,
         count(distinct visitor_id) as visitor_count
     from {{ ref('fct_rep_ai__sessions') }}
-    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
+    where {{ rep_ai_is_on_affected_day('started_at') }}
     group by 1
 
 ),
@@ -25,7 +28,7 @@ groups as (
         count(*) as session_group_count,
         sum(active_seconds) as active_seconds
     from {{ ref('fct_rep_ai__session_groups') }}
-    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
+    where {{ rep_ai_is_on_affected_day('started_at') }}
     group by 1
 
 ),
@@ -36,7 +39,7 @@ actions as (
         {{ rep_ai_local_date('occurred_at') }} as activity_date,
         count(*) as action_count
     from {{ ref('fct_rep_ai__actions') }}
-    where {{ rep_ai_is_on_changed_day('occurred_at', last_build) }}
+    where {{ rep_ai_is_on_affected_day('occurred_at') }}
     group by 1
 
 ),
@@ -53,7 +56,7 @@ interactions as (
         count(case when acceptance = 'not_accepted' then 1 end) as not_accepted_interaction_count,
         count(case when acceptance = 'unknown' then 1 end) as unknown_acceptance_interaction_count
     from {{ ref('fct_rep_ai__interactions') }}
-    where {{ rep_ai_is_on_changed_day('started_at', last_build) }}
+    where {{ rep_ai_is_on_affected_day('started_at') }}
     group by 1
 
 ),

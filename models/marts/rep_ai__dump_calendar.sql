@@ -6,7 +6,11 @@ with
 
 deliveries as (
 
-    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+    select
+        *,
+        row_number() over (order by window_start_at, window_end_at) as window_number
+    from {{ ref('int_rep_ai__delivery_versions') }}
+    where is_current
 
 ),
 
@@ -135,7 +139,7 @@ gaps as (
         {%- endfor %}
         false as has_few_actions
     from neighbours
-    where covered_until < window_start_at
+    where {{ dbt.dateadd('second', 1, 'covered_until') }} < window_start_at
 
 ),
 

@@ -1,8 +1,8 @@
 {{ config(tags=['health']) }}
 
 {%- set kinds = {
-    'action': ['int_rep_ai__actions_deduplicated', 'occurred_at'],
-    'interaction': ['int_rep_ai__interactions_stitched', 'started_at'],
+    'action': ['int_rep_ai__actions', 'occurred_at'],
+    'interaction': ['int_rep_ai__interactions', 'started_at'],
 } -%}
 
 with
@@ -10,7 +10,7 @@ with
 {% for kind, (table, time) in kinds.items() -%}
 known_{{ kind }}_types as (
 
-    select type from {{ ref('rep_ai_' ~ kind ~ '_types') }}
+    select type from {{ ref('int_rep_ai__known_types') }} where kind = '{{ kind }}'
 
 ),
 
@@ -43,7 +43,7 @@ records as (
         {{ kind }}_id as record_id,
         {{ time }} as seen_at
     from {{ ref(table) }}
-    where replaced_in is null and {{ condition }}
+    where {{ condition }}
 
     {{ 'union all' if not loop.last }}
     {%- endfor %}

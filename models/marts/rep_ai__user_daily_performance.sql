@@ -1,8 +1,14 @@
-{{ config(materialized='incremental', pre_hook="{{ rep_ai_take_out([
-    'activity_date in (' ~ rep_ai_changed('day') ~ ')'
-]) }}") }}
+{{ config(materialized='incremental') }}
 
-{%- set last_build = rep_ai_last_build() -%}
+{%- call rep_ai_incremental(
+    replaces={'local_day': rep_ai_text('activity_date')},
+) %}
+    -- a day of the time zone lies on up to three days of UTC
+    {{ rep_ai_local_days_of_affected_days() }}
+{%- endcall -%}
+
+{#- the place of each percentile among waits that are numbered from 0, in tenths -#}
+{%- set places = {'median': '(wait_count - 1) * 5', 'p90': '(wait_count - 1) * 9'} -%}
 
 with
 
@@ -16,7 +22,7 @@ interactions as (
         duration_seconds,
         seconds_to_accept
     from {{ ref('fct_rep_ai__interactions') }}
-    where user_id is not null and {{ rep_ai_is_on_changed_day('started_at', last_build) }}
+    where user_id is not null and {{ rep_ai_is_on_affected_day('started_at') }}
 
 ),
 
@@ -58,10 +64,20 @@ waits as (
 percentiles as (
 
     select
+        {%- for name, place in places.items() %}
+        max(
+            case
+                when wait_number * 10 <= {{ place }} and (wait_number + 1) * 10 > {{ place }}
+                    then
+                        seconds_to_accept
+                        + (coalesce(next_seconds_to_accept, seconds_to_accept) - seconds_to_accept)
+                        * ({{ place }} - wait_number * 10)
+                        * cast(0.1 as decimal(2, 1))
+            end
+        ) as {{ name }}_seconds_to_accept,
+        {%- endfor %}
         user_id,
-        activity_date,
-        {{ rep_ai_percentile(5) }} as median_seconds_to_accept,
-        {{ rep_ai_percentile(9) }} as p90_seconds_to_accept
+        activity_date
     from waits
     group by user_id, activity_date
 

@@ -2,7 +2,7 @@ with
 
 deliveries as (
 
-    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+    select * from {{ ref('stg_rep_ai__deliveries') }}
 
 ),
 
@@ -12,47 +12,22 @@ records as (
 
 ),
 
-typed as (
-
-    select
-        coalesce({{ rep_ai_id('records.id') }}, {{ rep_ai_id('records._key') }}) as action_id,
-        {{ rep_ai_id('records.session_id') }} as session_id,
-        records._delivery_id as delivery_id,
-        records.id as raw_id,
-        records._key as record_key,
-        records.action as action_type,
-        records.timestamp as raw_timestamp,
-        records._extra as properties,
-        records._position as record_position,
-        deliveries.window_number,
-        deliveries.window_start_at,
-        deliveries.window_end_at,
-        {{ rep_ai_time('records.timestamp') }} as occurred_at
-    from records
-    inner join deliveries
-        on
-            records._delivery_id = deliveries.delivery_id
-            and records._dlt_load_id = deliveries.load_id
-
-),
-
 final as (
 
     select
-        action_id,
-        session_id,
-        delivery_id,
-        raw_id,
-        record_key,
-        action_type,
-        raw_timestamp,
-        properties,
-        record_position,
-        window_number,
-        window_start_at,
-        window_end_at,
-        occurred_at
-    from typed
+        records._delivery_id as delivery_id,
+        records._key as record_key,
+        records._position as record_position,
+        {{ rep_ai_fields('unique_visitor_session_actions') }}
+        records._extra as properties
+    from records
+    where
+        (records._delivery_id, records._dlt_load_id) in (
+            select
+                deliveries.delivery_id,
+                deliveries.load_id
+            from deliveries
+        )
 
 )
 

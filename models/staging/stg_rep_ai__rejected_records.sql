@@ -2,7 +2,7 @@ with
 
 deliveries as (
 
-    select * from {{ ref('stg_rep_ai__deliveries') }} where is_current
+    select * from {{ ref('stg_rep_ai__deliveries') }}
 
 ),
 
@@ -16,19 +16,19 @@ final as (
 
     select
         records._delivery_id as delivery_id,
-        records.collection,
         records._key as record_key,
-        records.record,
-        records.reason,
         records._position as record_position,
-        deliveries.window_number,
-        deliveries.window_start_at,
-        deliveries.window_end_at
+        records.collection,
+        records.record,
+        records.reason
     from records
-    inner join deliveries
-        on
-            records._delivery_id = deliveries.delivery_id
-            and records._dlt_load_id = deliveries.load_id
+    where
+        (records._delivery_id, records._dlt_load_id) in (
+            select
+                deliveries.delivery_id,
+                deliveries.load_id
+            from deliveries
+        )
 
 )
 

@@ -1,4 +1,10 @@
-{{ config(pre_hook="{{ rep_ai_require('user_agents') }}") }}
+{%- set table = source('rep_ai', 'user_agents') -%}
+{%- if execute and flags.WHICH in ('build', 'run') and not load_relation(table) -%}
+    {{ exceptions.raise_compiler_error(
+        'there is no ' ~ table ~ ' yet: run `rep-ai ingest` (or `rep-ai run`) of this version '
+        'once, which makes it of what is landed already, then build again'
+    ) }}
+{%- endif -%}
 
 with
 

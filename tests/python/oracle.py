@@ -75,6 +75,7 @@ JSON_COLUMNS = frozenset({"properties"})  # whose spelling is not promised
 SUPPORTED_MAJOR = 1
 FIRST_TIME = 946_684_800_000  # 2000-01-01
 AFTER_LAST_TIME = 4_102_444_800_000  # 2100-01-01
+ADJOINING = 1_000  # windows adjoin where the next starts at most so long after the last one ends
 
 SEMVER = re.compile(
     r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
@@ -188,6 +189,24 @@ def canonical_json(text: str) -> str:
         return canonical(parse_json(text))
     except ValueError:
         return text
+
+
+def engines_may_differ(text: str) -> bool:
+    """Whether a JSON object is one of which 4.2 lets engines read other members.
+
+    It has equal keys, or an escape that no text type holds.
+    """
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return False
+    keys = re.findall(r'"((?:[^"\\]|\\.)*)"\s*:', text)
+    names = [json.loads(f'"{key}"', strict=False) for key in keys]
+    return isinstance(value, dict) and (
+        len(set(names)) < len(names)
+        or not storable(json.dumps(value, ensure_ascii=False))
+        or "\\u0000" in text
+    )
 
 
 def as_text(value: Json) -> str | None:
@@ -412,14 +431,17 @@ def precedence(dump: Dump) -> tuple[tuple[tuple[int, str], ...], datetime, str]:
 
 
 def dumps_by_window(deliveries: Iterable[Delivery]) -> dict[Window, list[Dump]]:
-    """Accepted deliveries, one per content, by window; the current one of each window is last."""
-    latest: dict[bytes, Delivery] = {}
+    """Accepted deliveries, one per content, by window; the current one of each window is last.
+
+    The time of a content is the earliest among all files that hold it.
+    """
+    earliest: dict[bytes, Delivery] = {}
     for delivery in deliveries:
-        known = latest.get(delivery.content)
-        if known is None or modified(delivery.modified_at) > modified(known.modified_at):
-            latest[delivery.content] = delivery
+        known = earliest.get(delivery.content)
+        if known is None or modified(delivery.modified_at) < modified(known.modified_at):
+            earliest[delivery.content] = delivery
     windows: dict[Window, list[Dump]] = defaultdict(list)
-    for delivery in latest.values():
+    for delivery in earliest.values():
         dump = read_dump(delivery)
         if dump is not None:
             windows[dump.window].append(dump)
@@ -488,7 +510,7 @@ class Merged:
         last_start, last_end = self.last_dump.window
         if not any(start > last_start for start, _ in windows):
             return "ongoing"
-        if any(start <= last_end < end for start, end in windows):
+        if any(start <= last_end + ADJOINING and last_end < end for start, end in windows):
             return "never_closed"
         return "awaiting_dump"
 
@@ -1090,7 +1112,7 @@ def dump_calendar_rows(world: World) -> list[Row]:
     reached: int | None = None
     for dump in world.dumps:
         start, end = dump.window
-        if reached is not None and reached < start:
+        if reached is not None and reached + ADJOINING < start:
             gap: Row = {
                 "window_start_at": timestamp(reached),
                 "window_end_at": timestamp(start),

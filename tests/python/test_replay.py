@@ -1,6 +1,8 @@
 """Built night by night or all at once: the same marts after every step, whatever happened.
 
-REP_AI_REPLAYS is the number of histories, REP_AI_REPLAY_SEED the seed of the first one,
+Histories come from two generators that know nothing of each other: `replay.plan_of`, and
+`hostile.hostile_plan`, written from the design alone against models that keep lists of keys.
+REP_AI_REPLAYS is the number of histories of each, REP_AI_REPLAY_SEED the seed of the first one,
 REP_AI_REPLAY_STEPS the steps to play of it ("0,4,7"), REP_AI_REPLAY_TRIES how often a history that
 fails is played again with fewer steps, to find those that matter.
 """
@@ -18,6 +20,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from hostile import hostile_plan
 from marts import PARSED
 from replay import (
     SIDES,
@@ -33,7 +36,7 @@ from replay import (
 
 HISTORIES = int(os.environ.get("REP_AI_REPLAYS", "1"))
 SEED = int(os.environ["REP_AI_REPLAY_SEED"])
-STEPS = os.environ.get("REP_AI_REPLAY_STEPS")
+STEPS = [int(number) for number in os.environ.get("REP_AI_REPLAY_STEPS", "").split(",") if number]
 TRIES = int(os.environ.get("REP_AI_REPLAY_TRIES", "0"))
 # all that comes to pass in a history takes long on a second engine
 POSTGRES_STEPS = 4
@@ -96,13 +99,14 @@ def fewer(
 
 
 def check(
+    plan: Sequence[Step],
     seed: int,
     steps: list[int],
     folder: Path,
     totals: Counter[str],
+    *,
     variables: Sequence[dict[str, str]] = ({}, {}),
 ) -> None:
-    plan = plan_of(seed)
     steps = sorted({0, *steps}) if steps else list(range(len(plan)))
     found = play(plan, steps, folder / "history", totals, variables)
     totals["histories"] += 1
@@ -120,7 +124,7 @@ def check(
     pytest.fail(
         f"after step {steps[-1]} of\n{recipe}\n{wrong}\n\n"
         f"Files, databases and what was said are in {folder}. To play it again:\n"
-        f"{again} pytest {__file__} -k every_step_builds",
+        f"{again} pytest {__file__} -k 'every_step and not postgres'",
         pytrace=False,
     )
 
@@ -129,7 +133,14 @@ def check(
 def test_every_step_builds_what_a_full_refresh_builds(
     seed: int, tmp_path: Path, totals: Counter[str]
 ) -> None:
-    check(seed, [int(number) for number in STEPS.split(",")] if STEPS else [], tmp_path, totals)
+    check(plan_of(seed), seed, STEPS, tmp_path, totals)
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + HISTORIES))
+def test_every_step_of_a_hostile_history_builds_the_same(
+    seed: int, tmp_path: Path, totals: Counter[str]
+) -> None:
+    check(hostile_plan(seed), seed, STEPS, tmp_path, totals)
 
 
 def test_every_step_on_postgres(
@@ -147,7 +158,7 @@ def test_every_step_on_postgres(
         if any(isinstance(operation, Harm) for operation in step.operations)
     ]
     steps = [0, *harmful[: POSTGRES_STEPS - 1]]
-    check(SEED, steps, tmp_path, totals, variables)
+    check(plan_of(SEED), SEED, steps, tmp_path, totals, variables=variables)
 
 
 # what is never the same value, by the type of the column

@@ -35,8 +35,7 @@ SESSIONS = "rep_ai.fct_rep_ai__sessions"
 # each on a new database, after `rep-ai ingest`
 ORDERS = (
     ("dbt build", "dbt build", "dbt test", "dbt docs generate"),
-    # dbt run takes the seeds as they are, here as everywhere
-    ("dbt docs generate", "dbt seed", "dbt run", "dbt test"),
+    ("dbt docs generate", "dbt run", "dbt test", "dbt build"),
 )
 # variables that lead to a database, or tell dbt and make what to do
 OTHERS = re.compile(r"(DBT|DUMPS|MAKE|MFLAGS|MF_|PG|REP_AI)")
@@ -71,12 +70,6 @@ TRIED = {
         {"SOURCE...": "dumps", "/srv/bi/": ""}
     ),
     ".venv/bin/rep-ai export DIR": Tried({"DIR": "marts"}),
-    # later than the samples, so that the steps have something to do
-    "dbt build --full-refresh --vars '{rep_ai_windows_before: 2025-01-01}'": Tried(
-        {"2025-01-01": "2026-03-02"}
-    ),
-    "dbt build --vars '{rep_ai_windows_before: 2025-07-01}'": Tried({"2025-07-01": "2026-03-03"}),
-    "dbt build": Tried(),
     ".venv/bin/mf list metrics": Tried(),
     ".venv/bin/mf query --metrics acceptance_rate,median_seconds_to_accept "
     "--group-by agent__display_name": Tried(),

@@ -1,18 +1,12 @@
 with
 
-windows as (
-
-    select * from {{ ref('int_rep_ai__windows') }} where replaced_in is null
-
-),
-
 bounds as (
 
     select
         min({{ rep_ai_local_date('window_start_at') }}) as first_date,
         -- the end is not within the window
         max({{ rep_ai_local_date("(window_end_at - interval '1 millisecond')") }}) as last_date
-    from windows
+    from {{ ref('int_rep_ai__deliveries') }}
 
 ),
 

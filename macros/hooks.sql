@@ -1,0 +1,126 @@
+{#
+    The hooks around an incremental model, one statement each. Each may be the last one that runs:
+    doing all of them again is harmless.
+#}
+
+{# Before: let another process that builds the same model come to its end. #}
+{% macro rep_ai_lock() -%}
+    {%- if rep_ai_is_at_work() and target.type == 'postgres' -%}
+        select batch from {{ rep_ai_watermarks() }} where model = '{{ model.name }}' for update
+    {%- endif -%}
+{%- endmacro %}
+
+{# Before: list what is touched, and what the rows touch that will be replaced. #}
+{% macro rep_ai_list_before() -%}
+    {%- if rep_ai_is_at_work() -%}
+        {%- set state = rep_ai_state() -%}
+        {%- if not state.is_anew or (state.opens_batch and load_relation(this)) -%}
+            {{ rep_ai_list(state.touched) }}
+        {%- elif state.lags or state.opens_batch -%}
+            insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
+            select 'everything', '{{ model.name }}', {{ rep_ai_batch() }}, '{{ model.name }}'
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Before a model is built anew: say so, for a build that is killed in the middle. #}
+{% macro rep_ai_forget_watermark() -%}
+    {%- if rep_ai_is_at_work() and rep_ai_state().is_anew -%}
+        update {{ rep_ai_watermarks() }} set batch = null where model = '{{ model.name }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{# Before: delete the rows that are replaced. #}
+{% macro rep_ai_delete_affected() -%}
+    {%- if rep_ai_is_at_work() and is_incremental() -%}
+        delete from {{ this }}
+        {%- if not rep_ai_state().is_anew %}
+        where {{ rep_ai_is_replaced() }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# After: list what the new rows touch. #}
+{% macro rep_ai_list_after() -%}
+    {%- if rep_ai_is_at_work() and rep_ai_state().lists and not rep_ai_state().is_anew -%}
+        {{ rep_ai_list() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# After: note what has been seen. #}
+{% macro rep_ai_note_watermark() -%}
+    {%- if rep_ai_is_at_work() and not flags.EMPTY -%}
+        {%- set seen = rep_ai_state().get('seen') -%}
+        update {{ rep_ai_watermarks() }}
+        set batch = {{ 'null' if seen is none else seen }}
+        where model = '{{ model.name }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{# A dry run (`--empty`) makes tables that are not there; what is there it leaves as it is. #}
+{% macro rep_ai_is_at_work() -%}
+    {{ return(
+        execute
+        and model.config.materialized == 'incremental'
+        and not (flags.EMPTY and is_incremental())
+    ) }}
+{%- endmacro %}
+
+{# The batch that a model lists in. #}
+{% macro rep_ai_batch() -%}
+    {%- if rep_ai_state().opens_batch -%}
+        (select coalesce(max(batch), 0) + 1 from {{ rep_ai_affected() }})
+    {%- else -%}
+        {{ rep_ai_state().newest }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Whether a row is one of those that are replaced; what is touched may not be listed yet. #}
+{% macro rep_ai_is_replaced(with_touched=false) -%}
+    {%- for kind, column in rep_ai_state().replaces.items() %}
+        {{ 'or ' if not loop.first }}{{ column }} in (
+            {{ rep_ai_affected_keys(kind) }}
+            {%- if with_touched %}
+            union all
+            select touched.key from touched where touched.kind = '{{ kind }}'
+            {%- endif %}
+        )
+    {%- endfor -%}
+{%- endmacro %}
+
+{# List what a query of (kind, key) gives, and what the replaced rows touch. #}
+{% macro rep_ai_list(touched='') -%}
+    {%- set lists = rep_ai_state().lists -%}
+    {%- if touched or lists -%}
+        insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
+        with
+        touched as (
+            {{ touched or 'select cast(null as ' ~ dbt.type_string() ~ ') as kind, '
+                ~ 'cast(null as ' ~ dbt.type_string() ~ ') as key' }}
+        )
+        {%- if lists %},
+        replaced as (
+            select
+                {%- for kind, expression in lists.items() %}
+                {{ expression }} as {{ kind }}_key{{ ',' if not loop.last }}
+                {%- endfor %}
+            from {{ this }}
+            where {{ rep_ai_is_replaced(with_touched=true) }}
+        )
+        {%- endif %}
+        select distinct
+            listed.kind,
+            listed.key,
+            {{ rep_ai_batch() }},
+            '{{ model.name }}'
+        from (
+            select kind, key from touched
+            {%- for kind in lists %}
+            union all
+            select '{{ kind }}' as kind, cast({{ kind }}_key as {{ dbt.type_string() }}) as key
+            from replaced
+            {%- endfor %}
+        ) as listed
+        where listed.key is not null
+    {%- endif -%}
+{%- endmacro %}
