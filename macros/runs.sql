@@ -5,6 +5,13 @@
     {%- if rep_ai_is_run() -%}
         {%- do rep_ai_allow_full_refresh('a full refresh is not allowed here, and rarely needed')
             if flags.FULL_REFRESH -%}
+        {%- for node in rep_ai_watched_nodes() if node.schema == target.database -%}
+            {#- DuckDB cannot tell them apart in a view -#}
+            {{ exceptions.raise_compiler_error(
+                'the database has the name of the schema ' ~ node.schema ~ ': rename the file, for'
+                ' example to warehouse.duckdb, and set REP_AI_DUCKDB to it'
+            ) if target.type == 'duckdb' }}
+        {%- endfor -%}
         {%- do adapter.create_schema(rep_ai_affected()) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -59,7 +59,7 @@ class Place:
     @property
     def database(self) -> Path:
         """The DuckDB file, called as a schema is, so that names are ambiguous."""
-        return self.folder / "rep_ai.duckdb"
+        return self.folder / "dumps.duckdb"
 
     @property
     def working(self) -> Path:

@@ -558,7 +558,7 @@ class Warehouse:
         """
         folder.mkdir()
         self._folder = folder
-        self._project = project
+        self.project = project
         self._environment = {**environment(folder), **variables}
         self.database = Path(self._environment["REP_AI_DUCKDB"])
         self.is_duckdb = self._environment["REP_AI_TARGET"] == "dev"
@@ -568,7 +568,7 @@ class Warehouse:
     def start(self, *command: str) -> Run:
         """Start dbt or rep-ai."""
         if self._worker is None or not self._worker.process.is_alive():
-            self._worker = Worker.start(self._environment, self._project)
+            self._worker = Worker.start(self._environment, self.project)
         self._runs += 1
         output = self._folder / f"{self._runs:03} {' '.join(command[:2])}.log"
         output.touch()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections import Counter
@@ -455,6 +456,104 @@ def test_health_alone_now_and_then(team: Team) -> None:
     team.dbt("build", "--selector", "health")
     assert count_of(database, "rep_ai.rep_ai__dump_calendar") == NIGHTS
     team.dbt("run")
+    team.is_refreshed()
+
+
+# ----------------------------------------------------------------------------------- changed code
+
+
+@pytest.fixture
+def project(team: Team, tmp_path: Path) -> Iterator[Warehouse]:
+    """A copy of the project, to be changed, on the production warehouse."""
+    team.put("refreshed")
+    variables = {"REP_AI_DUCKDB": str(team.production.database)}
+    warehouse = Warehouse(tmp_path / "changed", copy_project(tmp_path / "project"), variables)
+    try:
+        yield warehouse
+    finally:
+        warehouse.stop()
+
+
+def change(project: Warehouse, name: str, old: str, new: str) -> None:
+    (path,) = project.project.rglob(name)
+    sql = path.read_text(encoding="utf-8")
+    assert sql.count(old) == 1, f"{name}: {old}"
+    path.write_text(sql.replace(old, new), encoding="utf-8")
+
+
+def test_changed_code_is_built_anew_with_what_is_made_of_it(team: Team, project: Warehouse) -> None:
+    counts = (
+        "coalesce(action_counts.action_count, 0) as",
+        "coalesce(action_counts.action_count, 7) as",
+    )
+    change(project, "fct_rep_ai__sessions.sql", *counts)
+    said = dbt(project, "run")
+    assert "has changed: fct_rep_ai__sessions\n" in said
+    with duckdb.connect(str(team.production.database)) as connection:
+        groups, sessions = (
+            connection.execute(
+                f"select sum(action_count) from rep_ai.fct_rep_ai__{name}"
+            ).fetchone()
+            for name in ("session_groups", "sessions")
+        )
+    assert groups == sessions
+    assert "has changed" not in dbt(project, "run")
+    change(project, "fct_rep_ai__sessions.sql", *counts[::-1])
+    # what is not selected is not built by the new code, so its code is not noted either
+    dbt(project, "run", "--select", "fct_rep_ai__session_groups")
+    assert "has changed: fct_rep_ai__sessions\n" in dbt(project, "run")
+    team.is_refreshed()
+
+
+def test_a_macro_that_changes_is_changed_code_and_a_comment_is_none(
+    team: Team, project: Warehouse
+) -> None:
+    change(
+        project, "fct_rep_ai__sessions.sql", "with\n\nmemberships", "-- why\nwith\n\n\nmemberships"
+    )
+    assert "has changed" not in dbt(project, "run")
+    change(project, "reading.sql", "nullif({{ text }}, '')", "nullif({{ text }}, 'no such id')")
+    said = dbt(project, "run")
+    assert "stg_rep_ai__sessions" in said.partition("has changed: ")[2].partition("\n")[0]
+    change(project, "reading.sql", "nullif({{ text }}, 'no such id')", "nullif({{ text }}, '')")
+    dbt(project, "run")
+    team.is_refreshed()
+
+
+def test_labels_that_lead_on_for_too_long_fail_the_build(team: Team, project: Warehouse) -> None:
+    change(project, "int_rep_ai__sessions_grouped.sql", "set rounds = 20", "set rounds = 2")
+    table = "rep_ai_raw.unique_visitor_sessions"
+    with duckdb.connect(str(team.production.database)) as connection:
+        ids = connection.execute(f"select distinct id from {table} limit 9").fetchall()
+        for (one,), (other,) in itertools.pairwise(ids):
+            connection.execute(f"update {table} set session_group = ? where id = ?", [other, one])
+    said = dbt(project, "run", "--full-refresh", code=1)
+    assert "labels lead on for over a million sessions" in said
+
+
+def test_a_warehouse_of_an_older_version_is_made_again_or_refused(team: Team) -> None:
+    team.put("refreshed")
+    with duckdb.connect(str(team.production.database)) as connection:
+        schema = "rep_ai_intermediate"
+        for table in ("rep_ai_affected", "rep_ai_watermarks"):
+            connection.execute(f"drop table {schema}.{table}")
+        connection.execute(f"create table {schema}.rep_ai_builds (build_number bigint)")
+        connection.execute(f"create table {schema}.int_rep_ai__changed_days (build_number bigint)")
+        # a table that is a view by now, and one with other columns
+        connection.execute("drop view rep_ai.fct_rep_ai__events")
+        connection.execute("create table rep_ai.fct_rep_ai__events (event_id varchar)")
+        connection.execute(
+            f"alter table {schema}.int_rep_ai__deliveries add column changed_in bigint"
+        )
+    before = contents(team.production.database)
+    said = team.dbt("run", code=2, rep_ai_allow_full_refresh=False)
+    assert said.count("another version of this project made these tables") == 1, said
+    after = contents(team.production.database)
+    assert {name: rows for name, rows in after.items() if name in before} == before
+    said = team.dbt("run")
+    assert said.count("another version of this project made these tables") == 1, said
+    left = contents(team.production.database)
+    assert not {f"{schema}.rep_ai_builds", f"{schema}.int_rep_ai__changed_days"} & left.keys()
     team.is_refreshed()
 
 
