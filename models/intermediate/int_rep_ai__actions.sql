@@ -44,7 +44,10 @@ records as {{ 'not materialized' if not rep_ai_affected_keys('action') }} (
         deliveries.window_number * 10000000000 + actions.record_position as place
     from {{ ref('stg_rep_ai__actions') }} as actions
     inner join deliveries on actions.delivery_id = deliveries.delivery_id
-    where actions.action_id is not null and {{ rep_ai_is_affected('actions.action_id', 'action') }}
+    where
+        {{ rep_ai_is_affected_record(
+            'actions', ref('stg_rep_ai__actions'), 'action_id', 'action'
+        ) }}
 
 ),
 

@@ -42,8 +42,11 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__interactions') }}
-    where interaction_id is not null and {{ rep_ai_is_affected('interaction_id', 'interaction') }}
+    from {{ ref('stg_rep_ai__interactions') }} as interactions
+    where
+        {{ rep_ai_is_affected_record(
+            'interactions', ref('stg_rep_ai__interactions'), 'interaction_id', 'interaction'
+        ) }}
 
 ),
 

@@ -35,8 +35,11 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__sessions') }}
-    where session_id is not null and {{ rep_ai_is_affected('session_id', 'session') }}
+    from {{ ref('stg_rep_ai__sessions') }} as sessions
+    where
+        {{ rep_ai_is_affected_record(
+            'sessions', ref('stg_rep_ai__sessions'), 'session_id', 'session'
+        ) }}
 
 ),
 

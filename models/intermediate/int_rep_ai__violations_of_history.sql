@@ -92,8 +92,9 @@ records_of_{{ of.model }} as (
     from {{ ref('stg_rep_ai__' ~ of.model) }} as records
     inner join deliveries on records.delivery_id = deliveries.delivery_id
     where
-        records.{{ of.id }} is not null
-        and {{ rep_ai_is_affected('records.' ~ of.id, of.kind) }}
+        {{ rep_ai_is_affected_record(
+            'records', ref('stg_rep_ai__' ~ of.model), of.id, of.kind
+        ) }}
 
 ),
 

@@ -22,8 +22,11 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__visitors') }}
-    where visitor_id is not null and {{ rep_ai_is_affected('visitor_id', 'visitor') }}
+    from {{ ref('stg_rep_ai__visitors') }} as visitors
+    where
+        {{ rep_ai_is_affected_record(
+            'visitors', ref('stg_rep_ai__visitors'), 'visitor_id', 'visitor'
+        ) }}
 
 ),
 
