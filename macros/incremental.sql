@@ -111,7 +111,7 @@
         {%- do state.update(
             newest=newest,
             since=since if above.parents else newest,
-            seen=newest if not awaited else least if count == awaited | length,
+            seen=newest if not awaited else least if count == awaited | length else none,
             lags=since is none or since < newest,
             is_anew=since is none or since < oldest - 1 or changes > 0
                 or (is_model and (flags.FULL_REFRESH or not is_incremental())),

@@ -80,8 +80,9 @@
         {%- endfor -%}
         {%- do rep_ai_drop_outdated(outdated) if outdated -%}
         {%- if changed -%}
-            {%- do log('rep_ai: built anew, with what is made of them, since their code or a '
-                ~ 'variable has changed: ' ~ changed | join(', '), info=true) -%}
+            {#- said under --quiet as well -#}
+            {%- do print('rep_ai: built anew, with what is made of them, since their code or a '
+                ~ 'variable has changed: ' ~ changed | join(', ')) -%}
             insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
             select 'everything', watermarks.model, affected.batch, 'code'
             from {{ rep_ai_watermarks() }} as watermarks
@@ -97,20 +98,19 @@
     {%- set said = 'another version of this project made these tables; they have to be made again,'
         ~ ' as long as a full refresh takes: ' ~ tables | map(attribute='name') | join(', ') -%}
     {%- do rep_ai_allow_full_refresh(said) -%}
-    {%- do log('rep_ai: ' ~ said, info=true) -%}
-    {%- for table in tables -%}
-        {%- do adapter.drop_relation(table) -%}
-    {%- endfor -%}
+    {%- do print('rep_ai: ' ~ said) -%}
     {#- what that version made and this one does not -#}
-    {%- set names = graph.nodes.values() | map(attribute='alias') | list -%}
-    {%- set schema = rep_ai_affected().without_identifier() -%}
-    {%- for row in list_relations_without_caching(schema).rows if row['name'] not in names -%}
-        {%- if row['name'].startswith('int_rep_ai__') or row['name'] == 'rep_ai_builds' -%}
-            {%- do adapter.drop_relation(api.Relation.create(
-                database=schema.database, schema=schema.schema, identifier=row['name'],
-                type=row['type']
-            )) -%}
-        {%- endif -%}
+    {%- for name in (
+        'rep_ai_builds', 'int_rep_ai__actions_deduplicated', 'int_rep_ai__changed_days',
+        'int_rep_ai__changed_records', 'int_rep_ai__changed_session_groups',
+        'int_rep_ai__changed_sessions', 'int_rep_ai__changed_visitors',
+        'int_rep_ai__days_of_changed_sessions', 'int_rep_ai__interactions_stitched',
+        'int_rep_ai__windows'
+    ) -%}
+        {%- do tables.append(load_relation(rep_ai_beside_deliveries(name))) -%}
+    {%- endfor -%}
+    {%- for table in tables if table -%}
+        {%- do adapter.drop_relation(table) -%}
     {%- endfor -%}
 {%- endmacro %}
 
