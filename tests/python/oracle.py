@@ -198,7 +198,7 @@ def engines_may_differ(text: str) -> bool:
     """
     try:
         value = parse_json(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     keys = re.findall(r'"((?:[^"\\]|\\.)*)"\s*:', text)
     names = [json.loads(f'"{key}"', strict=False) for key in keys]
