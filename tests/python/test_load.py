@@ -145,13 +145,17 @@ def test_exactly_once(dumps: Path, database: Path) -> None:
 
 
 def test_the_current_delivery(tmp_path: Path) -> None:
-    """Of one window and version the file written last holds, whenever it comes, a copy too."""
+    """Of one window and version the file written last holds; copies and touches change nothing."""
     place = Place(tmp_path, {})
     dumps = tmp_path / "dumps"
 
     def title() -> str:
         assert place.run("ingest", dumps).returncode == 0
-        rows = place.query("select distinct title from rep_ai_staging.stg_rep_ai__users")
+        rows = place.query(
+            "select distinct title from rep_ai_staging.stg_rep_ai__users where delivery_id in "
+            "(select delivery_id from rep_ai_intermediate.int_rep_ai__delivery_versions "
+            "where is_current)"
+        )
         ((found,),) = rows
         return str(found)
 
@@ -161,16 +165,16 @@ def test_the_current_delivery(tmp_path: Path) -> None:
     write(dumps / "b.json", content("second"), modified_at=1_741_600_002)
     assert place.run("ingest", dumps).returncode == 0
     # views: one run of dbt will do
-    place.dbt("run", "--select", "stg_rep_ai__deliveries", "stg_rep_ai__users")
+    place.dbt("run", "--select", "+int_rep_ai__delivery_versions", "stg_rep_ai__users")
     assert title() == "second"
     # late, with an older time
     write(dumps / "c.json", content("first"), modified_at=1_741_600_001)
     assert title() == "second"
-    # a packed copy of it that was written later: nothing is loaded, but the time counts
+    # a packed copy of it that was written later
     write(dumps / "d.json.gz", gzip.compress(content("first")), modified_at=1_741_600_003)
-    assert title() == "first"
-    # so does a touch
-    os.utime(dumps / "b.json", (1_741_600_004, 1_741_600_004))
+    assert title() == "second"
+    # and a touch of it
+    os.utime(dumps / "c.json", (1_741_600_004, 1_741_600_004))
     assert title() == "second"
     loaded = place.query("select count(*) from rep_ai_raw.deliveries where status = 'loaded'")
     assert loaded == [(2,)] and place.query("select count(*) from rep_ai_raw.users") == [(2,)]

@@ -57,6 +57,15 @@ class Marts:
         """A copy on which some statements ran; {marts} stands for the schema."""
         shutil.copy(self.path, path)
         with duckdb.connect(str(path)) as connection:
+            # some marts are views, which nothing can be changed in
+            views = "select view_name from duckdb_views() where schema_name = 'rep_ai'"
+            for (view,) in connection.execute(views).fetchall():
+                name = f'"{path.stem}".rep_ai.{view}'
+                connection.execute(f"create table {name}_rows as from {name}")
+            for (view,) in connection.execute(views).fetchall():
+                name = f'"{path.stem}".rep_ai.{view}'
+                connection.execute(f"drop view {name}")
+                connection.execute(f"alter table {name}_rows rename to {view}")
             for statement in statements:
                 connection.execute(statement.format(marts=f'"{path.stem}".rep_ai'))
         return Marts(path)
