@@ -118,3 +118,22 @@
         and {{ rep_ai_local_date(time) }} in {{ days }}
     {%- endif -%}
 {%- endmacro %}
+
+
+{#
+    The host of an address with a scheme: in lower case (of ASCII, so alike on every engine),
+    without user, password and port; an IPv6 address in its brackets. NULL where there is none: no
+    `://` after a scheme, nothing behind it, or what no host holds, such as a space.
+#}
+{% macro rep_ai_host(address) -%}
+    {%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}
+    {%- set user = '(?:[^/?#\\\\]*@)?' -%}
+    {%- set name = '[^]:@/?#[\\\\<>^|% \\t\\n\\r\\f\\v]+' -%}
+    {%- set host = '(\\[[0-9a-fA-F:.]+\\]|' ~ name ~ ')' -%}
+    {%- set rest = '(?::[0-9]*)?(?:[/?#\\\\]|$)' -%}
+    translate(
+        {{ rep_ai_regexp_extract(address, scheme ~ user ~ host ~ rest) }},
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+        'abcdefghijklmnopqrstuvwxyz'
+    )
+{%- endmacro %}

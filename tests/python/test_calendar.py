@@ -65,7 +65,7 @@ def test_long_histories(engine: str, tmp_path: Path, request: pytest.FixtureRequ
         landed = place.run("ingest", "--quiet", place.folder / "dumps")
         assert landed.returncode == 0, landed.stderr
         place.dbt(
-            *("run", "--select", "stg_rep_ai__deliveries", "rep_ai__dump_calendar"),
+            *("run", "--select", "+rep_ai__dump_calendar"),
             *("--target", "postgres" if server else "dev"),
         )
         wanted = marts(
@@ -74,10 +74,7 @@ def test_long_histories(engine: str, tmp_path: Path, request: pytest.FixtureRequ
             interaction_types=(),
         )["rep_ai__dump_calendar"]
         columns = list(wanted[0])
-        relation = (
-            "rep_ai.rep_ai__dump_calendar" if server else "rep_ai.rep_ai.rep_ai__dump_calendar"
-        )
-        built = place.query(f"select {', '.join(columns)} from {relation}")
+        built = place.query(f"select {', '.join(columns)} from rep_ai.rep_ai__dump_calendar")
         assert sorted(map(repr, built)) == sorted(repr(tuple(row.values())) for row in wanted)
         seen.update(bool(row["has_few_actions"]) for row in wanted)
         assert any(row["usual_action_count"] is None for row in wanted)

@@ -87,7 +87,7 @@ def test_a_copy_has_the_marts_and_what_they_mean(built: Place, tmp_path: Path) -
     assert query(renamed, "select view_name from duckdb_views() where not internal") == []
     nodes = json.loads(manifest_of(built).read_text(encoding="utf-8"))["nodes"]
     for name in marts(built):
-        wanted = query(built.database, f"select * from rep_ai.rep_ai.{name}")
+        wanted = query(built.database, f"select * from rep_ai.{name}")
         found = query(renamed, f"select * from rep_ai.{name}")
         assert sorted(map(repr, found)) == sorted(map(repr, wanted))
         node = nodes[f"model.rep_ai.{name}"]
@@ -331,7 +331,7 @@ def test_an_export_is_what_its_manifest_says(built: Place, tmp_path: Path) -> No
                 f"select distinct compression from parquet_metadata('{path}')"
             ).fetchall()
         assert len(rows) == table["rows"]
-        wanted = query(built.database, f"select * from rep_ai.rep_ai.{table['name']}")
+        wanted = query(built.database, f"select * from rep_ai.{table['name']}")
         assert sorted(map(repr, rows)) == sorted(map(repr, wanted))
         assert codecs in ([("ZSTD",)], [])
     sessions = next(t for t in manifest["tables"] if t["name"] == "fct_rep_ai__sessions")
