@@ -339,7 +339,8 @@ def test_an_export_is_what_its_manifest_says(built: Place, tmp_path: Path) -> No
     assert types["session_id"] == "string" and types["dump_count"] == "int64"
     assert types["started_at"] == "timestamp[us]" and types["crossed_midnight"] == "bool"
     assert types["duration_seconds"] == "decimal128(18, 3)"
-    current = "select delivery_id from rep_ai_staging.stg_rep_ai__deliveries where is_current"
+    versions = "rep_ai_intermediate.int_rep_ai__delivery_versions"
+    current = f"select delivery_id from {versions} where is_current"
     assert sorted((d["delivery_id"],) for d in manifest["deliveries"]) == sorted(
         query(built.database, current)
     )
@@ -485,7 +486,7 @@ def server(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         cursor.execute(
             "create table rep_ai_intermediate.int_rep_ai__deliveries as "
             "select 'now' as delivery_id, timestamp '2024-03-01' as window_start_at, "
-            "timestamp '2024-03-02 00:00:00.5' as window_end_at, null::bigint as replaced_in "
+            "timestamp '2024-03-02 00:00:00.5' as window_end_at, null::varchar as open_end_status "
             "union all select 'before', timestamp '2024-03-01', timestamp '2024-03-02', 2"
         )
         yield Postgres()
