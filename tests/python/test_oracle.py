@@ -338,9 +338,10 @@ def test_equal_versions_go_by_modification_time_then_by_content() -> None:
     a, b = user("a", "1.0.0+2", at(5)), user("b", "1.0.0+10", at(4))
     assert title(a, b) == "a"
     assert title(a, user("b", "1.0.0+10", None)) == "a"
-    # The latest time seen with a content counts, in any order.
-    assert title(a, b, user("b", "1.0.0+10", at(6))) == "b"
-    assert title(user("b", "1.0.0+10", at(6)), a, b, user("b", "1.0.0+10", None)) == "b"
+    # The earliest time seen with a content counts, in any order; an unknown one is the oldest.
+    assert title(a, b, user("b", "1.0.0+10", at(6))) == "a"
+    assert title(user("a", "1.0.0+2", at(3)), a, b) == "b"
+    assert title(a, b, user("a", "1.0.0+2", None)) == "b"
     same = [user("a", "1.0.0", at(5)), user("b", "1.0.0", at(5))]
     dumps_read = [read_dump(delivery) for delivery in same]
     ids = [dump.delivery_id for dump in dumps_read if dump]

@@ -486,8 +486,7 @@ def server(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         cursor.execute(
             "create table rep_ai_intermediate.int_rep_ai__deliveries as "
             "select 'now' as delivery_id, timestamp '2024-03-01' as window_start_at, "
-            "timestamp '2024-03-02 00:00:00.5' as window_end_at, null::varchar as open_end_status "
-            "union all select 'before', timestamp '2024-03-01', timestamp '2024-03-02', 2"
+            "timestamp '2024-03-02 00:00:00.5' as window_end_at, null::varchar as open_end_status"
         )
         yield Postgres()
         cursor.execute("drop schema rep_ai, rep_ai_intermediate cascade")
