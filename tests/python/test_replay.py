@@ -181,10 +181,14 @@ def test_no_change_of_a_mart_goes_unseen(tmp_path: Path) -> None:
         replay.play(Step("all files", tuple(landings)))
     finally:
         replay.stop()
-    names = replay.incremental.marts()
     with duckdb.connect(":memory:") as connection:
         for side, warehouse in zip(SIDES, (replay.incremental, replay.refreshed), strict=True):
             connection.execute(f"attach '{warehouse.database}' as {side}")
+        # a view changes with the tables below it
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'incremental'"
+        ).fetchall()
+        names = [mart for mart in replay.incremental.marts() if (mart,) in tables]
         for mart in names:
             table = f"incremental.rep_ai.{mart}"
             one_row = f"where rowid = (select min(rowid) from {table})"
