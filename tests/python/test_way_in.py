@@ -30,7 +30,10 @@ from marts import PROJECT
 from rep_ai.sample import write_sample
 from replay import postgres_connection
 
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+# a page's commands are run in its order, in one copy
+PAGES = [
+    (PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/incremental.md")
+]
 SESSIONS = "rep_ai.fct_rep_ai__sessions"
 # each on a new database, after `rep-ai ingest`
 ORDERS = (
@@ -42,14 +45,14 @@ OTHERS = re.compile(r"(DBT|DUMPS|MAKE|MFLAGS|MF_|PG|REP_AI)")
 
 
 class Tried(NamedTuple):
-    """How a command of the README is run: its placeholders, and how it ends on old samples."""
+    """How a documented command is run: its placeholders, and how it ends on old samples."""
 
     filled: Mapping[str, str] = {}
     code: int = 0
     variables: Mapping[str, str] = {}
 
 
-# in the order of the README
+# in the order of the pages
 TRIED = {
     # samples go nowhere else, whatever the environment says
     "make run": Tried(
@@ -75,6 +78,10 @@ TRIED = {
     "--group-by agent__display_name": Tried(),
     ".venv/bin/mf query --metrics session_groups,share_of_session_groups_with_help_requested "
     "--group-by metric_time__day": Tried(),
+    # the samples are of three days of March 2026
+    "dbt build --vars '{rep_ai_windows_before: 2025-01-01}'": Tried({"2025-01-01": "2026-03-02"}),
+    "dbt build --vars '{rep_ai_windows_before: 2025-07-01}'": Tried({"2025-07-01": "2026-03-03"}),
+    "dbt build": Tried(),
 }
 NOT_TRIED = {
     ".venv/bin/pip install --editable '.[metrics]'": (
@@ -83,9 +90,9 @@ NOT_TRIED = {
 }
 
 
-def readme_commands() -> list[str]:
-    """All lines of the README that are for a shell, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def documented_commands() -> list[str]:
+    """All lines of the pages that are for a shell, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", "".join(PAGES), re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", "").splitlines()
     return [command for line in lines if (command := re.sub(r"(^|\s+)#.*", "", line))]
 
@@ -208,7 +215,7 @@ def as_a_package(folder: Path) -> Shell:
 def as_the_readme_says(folder: Path) -> Shell:
     shell = checkout(folder / "readme")
     counts = []
-    for command in readme_commands():
+    for command in documented_commands():
         if command in NOT_TRIED:
             continue
         filled, code, variables = TRIED[command]
@@ -270,8 +277,8 @@ def package(scenes: Mapping[str, Future[Shell]]) -> Shell:
 # ------------------------------------------------------------------------------------------- tests
 
 
-def test_every_command_of_the_readme_is_tried_or_it_is_said_why_not() -> None:
-    assert {*readme_commands()} == {*TRIED, *NOT_TRIED}
+def test_every_documented_command_is_tried_or_it_is_said_why_not() -> None:
+    assert {*documented_commands()} == {*TRIED, *NOT_TRIED}
 
 
 def test_the_commands_of_the_readme_do_what_they_say(readme: Shell) -> None:
