@@ -15,7 +15,7 @@
     {%- if rep_ai_is_at_work() -%}
         {%- set state = rep_ai_state() -%}
         {%- if not state.is_anew or (state.opens_batch and load_relation(this)) -%}
-            {{ rep_ai_list(state.touched) }}
+            {{ rep_ai_list(is_listed=false) }}
         {%- elif state.lags or state.opens_batch -%}
             insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
             select 'everything', '{{ model.name }}', {{ rep_ai_batch() }}, '{{ model.name }}'
@@ -43,7 +43,7 @@
 {# After: list what the new rows touch. #}
 {% macro rep_ai_list_after() -%}
     {%- if rep_ai_is_at_work() and rep_ai_state().lists and not rep_ai_state().is_anew -%}
-        {{ rep_ai_list() }}
+        {{ rep_ai_list(is_listed=true) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -75,22 +75,28 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Whether a row is one of those that are replaced; what is touched may not be listed yet. #}
-{% macro rep_ai_is_replaced(with_touched=false) -%}
+{# Whether a row is one of those that are replaced; at first what is touched is not listed yet. #}
+{% macro rep_ai_is_replaced(is_listed=true) -%}
+    (
     {%- for kind, column in rep_ai_state().replaces.items() %}
         {{ 'or ' if not loop.first }}{{ column }} in (
             {{ rep_ai_affected_keys(kind) }}
-            {%- if with_touched %}
+            {%- if not is_listed %}
             union all
             select touched.key from touched where touched.kind = '{{ kind }}'
             {%- endif %}
         )
+    {%- endfor %}
+    )
+    {%- for column, kinds in rep_ai_state().within.items() if is_listed %}
+    and {{ column }} in ({{ rep_ai_affected_keys(*kinds) }})
     {%- endfor -%}
 {%- endmacro %}
 
-{# List what a query of (kind, key) gives, and what the replaced rows touch. #}
-{% macro rep_ai_list(touched='') -%}
+{# List what the replaced rows touch; and before, what the body of the head says. #}
+{% macro rep_ai_list(is_listed) -%}
     {%- set lists = rep_ai_state().lists -%}
+    {%- set touched = rep_ai_state().touched if not is_listed -%}
     {%- if touched or lists -%}
         insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
         with
@@ -105,7 +111,7 @@
                 {{ expression }} as {{ kind }}_key{{ ',' if not loop.last }}
                 {%- endfor %}
             from {{ this }}
-            where {{ rep_ai_is_replaced(with_touched=true) }}
+            where {{ rep_ai_is_replaced(is_listed) }}
         )
         {%- endif %}
         select distinct

@@ -34,22 +34,27 @@
 
     replaces: kind -> column; rows whose column is an affected key of the kind are replaced.
     lists: kind -> expression; what the replaced rows touch, before and after.
+    within: column -> kinds; the replaced rows are looked for among these affected keys alone. Their
+        own have to be listed. It spares an engine the search of a large table.
     opens_batch: true where all begins. Such a model compares what it holds with what it would hold;
         what differs is a new batch.
     The body, a query of (kind, key), is what is touched beyond what other models have listed.
 #}
-{% macro rep_ai_incremental(replaces, lists={}, opens_batch=false) -%}
+{% macro rep_ai_incremental(replaces, lists={}, within={}, opens_batch=false) -%}
     {#- called while dbt parses too, which finds there what the body reads -#}
     {%- set touched = caller() | trim if caller is defined else '' -%}
     {%- do rep_ai_state().update(
-        replaces=replaces, lists=lists, opens_batch=opens_batch, touched=touched
+        replaces=replaces, lists=lists, within=within, opens_batch=opens_batch, touched=touched
     ) -%}
 {%- endmacro %}
 
 
-{# Whether a row's key is affected, as a condition; `true` where the model is built anew. #}
-{% macro rep_ai_is_affected(column, kind) -%}
-    {%- set keys = rep_ai_affected_keys(kind) -%}
+{#
+    Whether a row's key is affected (of any of the kinds), as a condition; `true` where the model is
+    built anew.
+#}
+{% macro rep_ai_is_affected(column) -%}
+    {%- set keys = rep_ai_affected_keys(*varargs) -%}
     {{ 'true' if keys is none else column ~ ' in (' ~ keys ~ ')' }}
 {%- endmacro %}
 
@@ -70,16 +75,16 @@
 {%- endmacro %}
 
 {#
-    The keys of a kind that a model has to look at, as a query; none where it is built anew. Only
-    what it or an ancestor has listed: what a parallel model lists must not come between its delete
-    and its insert.
+    The keys of one or several kinds that a model has to look at, as a query; none where it is built
+    anew. Only what it or an ancestor has listed: what a parallel model lists must not come between
+    its delete and its insert.
 #}
-{% macro rep_ai_affected_keys(kind) -%}
+{% macro rep_ai_affected_keys() -%}
     {%- set state = rep_ai_state() -%}
     {{ return(none if state.is_anew else
-        "select affected.key from " ~ rep_ai_affected() ~ " as affected where affected.kind = '"
-        ~ kind ~ "' and affected.batch > " ~ state.since ~ " and affected.listed_by in ("
-        ~ rep_ai_literals(state.ancestors) ~ ")"
+        "select affected.key from " ~ rep_ai_affected() ~ " as affected where affected.kind in ("
+        ~ rep_ai_literals(varargs) ~ ") and affected.batch > " ~ state.since
+        ~ " and affected.listed_by in (" ~ rep_ai_literals(state.ancestors) ~ ")"
     ) }}
 {%- endmacro %}
 

@@ -59,13 +59,31 @@
 
 with
 
+{#- each mart is read once -#}
+{%- for model in [session_groups, actions, interactions] + pairs | map('first') | list | unique | list %}
+totals_of_{{ model }} as (
+
+    select
+        {%- for mart, mart_total, fact, fact_total in pairs %}
+        {%- set measure = {mart: mart_total, fact: fact_total}.get(model) %}
+        {%- if measure %}
+        coalesce({{ measure }}, 0) as total_{{ loop.index }},
+        {%- endif %}
+        {%- endfor %}
+        count(*) as row_count
+    from {{ ref(model) }}
+
+),
+{% endfor %}
 totals as (
     {% for mart, mart_total, fact, fact_total in pairs %}
     select
         '{{ mart }}' as mart,
         '{{ mart_total | replace("'", "''") }}' as measure,
-        (select coalesce({{ mart_total }}, 0) from {{ ref(mart) }}) as mart_total,
-        (select coalesce({{ fact_total }}, 0) from {{ ref(fact) }}) as fact_total
+        of_mart.total_{{ loop.index }} as mart_total,
+        of_fact.total_{{ loop.index }} as fact_total
+    from totals_of_{{ mart }} as of_mart
+    cross join totals_of_{{ fact }} as of_fact
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 

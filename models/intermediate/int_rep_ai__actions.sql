@@ -5,7 +5,9 @@
     lists={
         'session': 'session_id',
         'day': 'cast(occurred_at as date)',
+        'dump': 'last_delivery_id',
     },
+    within={'last_delivery_id': ['delivery', 'dump']},
 ) %}
     -- actions of deliveries that came or went
     select
@@ -22,6 +24,25 @@
         action_id as key
     from {{ this }}
     where {{ rep_ai_is_affected('session_id', 'session') }}
+
+    union all
+
+    -- further dumps of the few that are in several ones
+    select
+        'dump' as kind,
+        records.delivery_id as key
+    from {{ ref('stg_rep_ai__actions') }} as records
+    inner join {{ this }} as held on records.action_id = held.action_id
+    where
+        held.record_count > 1
+        and (
+            {{ rep_ai_is_affected('held.session_id', 'session') }}
+            or held.action_id in (
+                select come_or_gone.action_id
+                from {{ ref('stg_rep_ai__actions') }} as come_or_gone
+                where {{ rep_ai_is_affected('come_or_gone.delivery_id', 'delivery') }}
+            )
+        )
 {%- endcall -%}
 
 with
@@ -45,9 +66,9 @@ records as {{ 'not materialized' if not rep_ai_affected_keys('action') }} (
     from {{ ref('stg_rep_ai__actions') }} as actions
     inner join deliveries on actions.delivery_id = deliveries.delivery_id
     where
-        {{ rep_ai_is_affected_record(
-            'actions', ref('stg_rep_ai__actions'), 'action_id', 'action'
-        ) }}
+        actions.action_id is not null
+        and {{ rep_ai_is_affected('actions.action_id', 'action') }}
+        and {{ rep_ai_is_affected('actions.delivery_id', 'delivery', 'dump') }}
 
 ),
 
@@ -64,6 +85,19 @@ repeated as materialized (
 
 ),
 
+memberships as (
+
+    select
+        session_id,
+        session_group_id,
+        visitor_id
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    {% if rep_ai_affected_keys('action') -%}
+    where session_id in (select records.session_id from records)
+    {%- endif %}
+
+),
+
 final as (
 
     select
@@ -77,8 +111,7 @@ final as (
         coalesce(repeated.record_count, 1) as record_count,
         records.occurred_at
     from records
-    left join {{ ref('int_rep_ai__sessions_grouped') }} as memberships
-        on records.session_id = memberships.session_id
+    left join memberships on records.session_id = memberships.session_id
     left join repeated on records.action_id = repeated.action_id
     where coalesce(repeated.latest_place, records.place) = records.place
 

@@ -125,6 +125,19 @@ judged as (
 
 ),
 
+memberships as (
+
+    select
+        session_id,
+        session_group_id,
+        visitor_id
+    from {{ ref('int_rep_ai__sessions_grouped') }}
+    {% if rep_ai_affected_keys('interaction') -%}
+    where session_id in (select judged.session_id from judged)
+    {%- endif %}
+
+),
+
 final as (
 
     select
@@ -152,8 +165,7 @@ final as (
         case when judged.acceptance in ('automatic', 'accepted') then judged.accept_at end
             as accepted_at
     from judged
-    left join {{ ref('int_rep_ai__sessions_grouped') }} as memberships
-        on judged.session_id = memberships.session_id
+    left join memberships on judged.session_id = memberships.session_id
 
 )
 

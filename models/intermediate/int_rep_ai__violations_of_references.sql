@@ -86,10 +86,14 @@ named_{{ kind }}s as (
 -- they are few
 unknown_{{ kind }}s as (
 
-    select named.{{ kind }}_id
-    from named_{{ kind }}s as named
-    left join {{ known }} as known on named.{{ kind }}_id = known.{{ kind }}_id
-    where known.{{ kind }}_id is null
+    select {{ kind }}_id
+    from named_{{ kind }}s
+    where
+        {{ kind }}_id not in (
+            select known.{{ kind }}_id
+            from {{ known }} as known
+            where known.{{ kind }}_id in (select {{ kind }}_id from named_{{ kind }}s)
+        )
 
 ),
 
@@ -106,7 +110,13 @@ group_members as (
     from {{ ref('fct_rep_ai__sessions') }} as sessions
     inner join {{ sessions }} as stitched on sessions.session_id = stitched.session_id
     inner join deliveries on stitched.last_delivery_id = deliveries.delivery_id
-    where {{ rep_ai_is_affected('sessions.session_group_id', 'session_group') }}
+    where
+        {{ rep_ai_is_affected('sessions.session_group_id', 'session_group') }}
+        and stitched.session_id in (
+            select members.session_id
+            from {{ ref('fct_rep_ai__sessions') }} as members
+            where {{ rep_ai_is_affected('members.session_group_id', 'session_group') }}
+        )
 
 ),
 

@@ -75,6 +75,8 @@ final as (
         on memberships.session_id = sessions.session_id
     left join action_counts on memberships.session_id = action_counts.session_id
     left join interaction_counts on memberships.session_id = interaction_counts.session_id
+    -- said twice, for engines that would hold all sessions to join them
+    where sessions.session_id in (select wanted.session_id from memberships as wanted)
 
 )
 
