@@ -6,7 +6,7 @@ gaps as (
     select
         window_start_at,
         window_end_at,
-        {{ rep_ai_milliseconds_between('window_start_at', 'window_end_at') }} as milliseconds
+        {{ dbt.datediff('window_start_at', 'window_end_at', 'millisecond') }} as milliseconds
     from {{ ref('rep_ai__dump_calendar') }}
     where status = 'missing'
 

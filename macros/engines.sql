@@ -2,9 +2,26 @@
     What engines write differently and dbt's own cross-database macros lack: one dispatched macro
     each. A new engine is added here and nowhere else. `_macros.yml` says what each gives.
 #}
-
 {% macro rep_ai_time(text) -%}
     {{ return(adapter.dispatch('rep_ai_time', 'rep_ai')(text, 946684800000, 4102444799999)) }}
+{%- endmacro %}
+{% macro rep_ai_by_code_point(text) -%}
+    {{ return(adapter.dispatch('rep_ai_by_code_point', 'rep_ai')(text)) }}
+{%- endmacro %}
+{% macro rep_ai_first_known(value, position) -%}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', 'asc')) }}
+{%- endmacro %}
+{% macro rep_ai_last_known(value, position) -%}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', 'desc')) }}
+{%- endmacro %}
+{% macro rep_ai_regexp_extract(text, pattern) -%}
+    {{ return(adapter.dispatch('rep_ai_regexp_extract', 'rep_ai')(text, pattern)) }}
+{%- endmacro %}
+{% macro rep_ai_json_text(json, key) -%}
+    {{ return(adapter.dispatch('rep_ai_json_text', 'rep_ai')(json, key)) }}
+{%- endmacro %}
+{% macro rep_ai_create_functions() -%}
+    {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
 {%- endmacro %}
 
 {% macro duckdb__rep_ai_time(text, least, greatest) -%}
@@ -40,40 +57,12 @@
     end
 {%- endmacro %}
 
-
-{% macro rep_ai_milliseconds_between(start_at, end_at) -%}
-    {{ return(adapter.dispatch('rep_ai_milliseconds_between', 'rep_ai')(start_at, end_at)) }}
-{%- endmacro %}
-
-{% macro duckdb__rep_ai_milliseconds_between(start_at, end_at) -%}
-    (epoch_ms({{ end_at }}) - epoch_ms({{ start_at }}))
-{%- endmacro %}
-
-{% macro postgres__rep_ai_milliseconds_between(start_at, end_at) -%}
-    {#- the cast rounds: before version 14 seconds are floating point, with digits to spare #}
-    cast(extract(epoch from {{ end_at }} - {{ start_at }}) * 1000 as bigint)
-{%- endmacro %}
-
-
-{% macro rep_ai_by_code_point(text) -%}
-    {{ return(adapter.dispatch('rep_ai_by_code_point', 'rep_ai')(text)) }}
-{%- endmacro %}
-
 {% macro default__rep_ai_by_code_point(text) -%}
     {{ text }}
 {%- endmacro %}
 
 {% macro postgres__rep_ai_by_code_point(text) -%}
     {{ text }} collate "C"
-{%- endmacro %}
-
-
-{% macro rep_ai_first_known(value, position) -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', 'asc')) }}
-{%- endmacro %}
-
-{% macro rep_ai_last_known(value, position) -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', 'desc')) }}
 {%- endmacro %}
 
 {% macro duckdb__rep_ai_known(value, position, least_or_greatest, direction) -%}
@@ -87,22 +76,12 @@
     )[1]
 {%- endmacro %}
 
-
-{% macro rep_ai_regexp_extract(text, pattern) -%}
-    {{ return(adapter.dispatch('rep_ai_regexp_extract', 'rep_ai')(text, pattern)) }}
-{%- endmacro %}
-
 {% macro duckdb__rep_ai_regexp_extract(text, pattern) -%}
     nullif(regexp_extract({{ text }}, '{{ pattern }}', 1), '')
 {%- endmacro %}
 
 {% macro postgres__rep_ai_regexp_extract(text, pattern) -%}
     nullif(substring({{ text }} from '{{ pattern }}'), '')
-{%- endmacro %}
-
-
-{% macro rep_ai_json_text(json, key) -%}
-    {{ return(adapter.dispatch('rep_ai_json_text', 'rep_ai')(json, key)) }}
 {%- endmacro %}
 
 {% macro duckdb__rep_ai_json_text(json, key) -%}
@@ -124,7 +103,6 @@
     {{ adapter.quote(target.schema) }}.rep_ai_json_text({{ json }}, '{{ key }}')
 {%- endmacro %}
 
-
 {# The rows of a seed, for `rep_ai_make_seed`; a server cannot read the file. #}
 {% macro duckdb__rep_ai_rows_of_seed(node) -%}
     select * from read_csv('{{ node.root_path }}/{{ node.original_file_path }}', all_varchar = true)
@@ -136,12 +114,7 @@
     select {{ rep_ai_text("''") }} as type, '' as label, '' as description where false
 {%- endmacro %}
 
-
 {# Functions that an engine needs and does not have; made at the start of each run. #}
-{% macro rep_ai_create_functions() -%}
-    {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
-{%- endmacro %}
-
 {% macro default__rep_ai_create_functions() -%}
 {%- endmacro %}
 

@@ -23,7 +23,7 @@
 {% macro rep_ai_seconds_between(start_at, end_at) -%}
     case
         when {{ end_at }} >= {{ start_at }}
-            then {{ rep_ai_seconds(rep_ai_milliseconds_between(start_at, end_at)) }}
+            then {{ rep_ai_seconds(dbt.datediff(start_at, end_at, 'millisecond')) }}
     end
 {%- endmacro %}
 
@@ -87,26 +87,9 @@
 {%- endmacro %}
 
 
-{#
-    Days. Models list the days of times in UTC, so that what they list does not depend on the time
-    zone; a day of the project's time zone lies on three of them at most.
-#}
-
-{# The local days to look at again, for the list: one before, on and after each affected day. #}
-{% macro rep_ai_local_days_of_affected_days() -%}
-    {%- for days in (-1, 0, 1) %}
-    {%- set day = dbt.dateadd('day', days, 'cast(days.key as date)') %}
-    select
-        'local_day' as kind,
-        {{ rep_ai_text('cast(' ~ day ~ ' as date)') }} as key
-    from ({{ rep_ai_affected_keys('day') }}) as days
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-{%- endmacro %}
-
-{# Whether a time lies on such a day; the range in UTC is quick to tell. #}
+{# Whether a time lies on an affected day; the range in UTC is quick to tell. #}
 {% macro rep_ai_is_on_affected_day(time) -%}
-    {%- set keys = rep_ai_affected_keys('local_day') -%}
+    {%- set keys = rep_ai_affected_keys('day') -%}
     {%- set days = '(select cast(days.key as date) as day from (' ~ keys ~ ') as days)' -%}
     {%- set first = dbt.dateadd('day', -1, 'min(d.day)') -%}
     {%- set end = dbt.dateadd('day', 2, 'max(d.day)') -%}

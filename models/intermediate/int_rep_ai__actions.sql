@@ -4,7 +4,7 @@
     replaces={'action': 'action_id'},
     lists={
         'session': 'session_id',
-        'day': 'cast(occurred_at as date)',
+        'day': rep_ai_local_date('occurred_at'),
         'dump': 'last_delivery_id',
     },
     within={'last_delivery_id': ['delivery', 'dump']},

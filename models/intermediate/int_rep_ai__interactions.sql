@@ -5,7 +5,7 @@
     lists={
         'session': 'session_id',
         'user': 'user_id',
-        'day': 'cast(started_at as date)',
+        'day': rep_ai_local_date('started_at'),
     },
 ) %}
     -- interactions of deliveries that came or went

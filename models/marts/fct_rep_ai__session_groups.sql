@@ -2,7 +2,7 @@
 
 {{ rep_ai_incremental(
     replaces={'session_group': 'session_group_id'},
-    lists={'day': 'cast(started_at as date)'},
+    lists={'day': rep_ai_local_date('started_at')},
 ) }}
 
 with
@@ -39,9 +39,9 @@ active as (
         sum(
             case
                 when covered_until is null or covered_until < started_at
-                    then {{ rep_ai_milliseconds_between('started_at', 'ended_at') }}
+                    then {{ dbt.datediff('started_at', 'ended_at', 'millisecond') }}
                 when covered_until < ended_at
-                    then {{ rep_ai_milliseconds_between('covered_until', 'ended_at') }}
+                    then {{ dbt.datediff('covered_until', 'ended_at', 'millisecond') }}
                 else 0
             end
         ) as active_milliseconds

@@ -4,7 +4,7 @@
 
 {%- call rep_ai_incremental(
     replaces={'session_group': 'session_group_id'},
-    lists={'visitor': 'visitor_id', 'day': 'cast(started_at as date)'},
+    lists={'visitor': 'visitor_id', 'day': rep_ai_local_date('started_at')},
 ) %}
     select
         'session_group' as kind,

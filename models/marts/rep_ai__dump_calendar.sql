@@ -59,7 +59,7 @@ nights as (
         *,
         extract(isodow from {{ dbt.dateadd('hour', 12, 'window_start_at') }}) in (6, 7)
             as is_weekend,
-        {{ rep_ai_milliseconds_between('window_start_at', 'window_end_at') }} as length
+        {{ dbt.datediff('window_start_at', 'window_end_at', 'millisecond') }} as length
     from windows
 
 ),

@@ -1,11 +1,6 @@
 {{ config(materialized='incremental') }}
 
-{%- call rep_ai_incremental(
-    replaces={'local_day': rep_ai_text('activity_date')},
-) %}
-    -- a day of the time zone lies on up to three days of UTC
-    {{ rep_ai_local_days_of_affected_days() }}
-{%- endcall -%}
+{%- do rep_ai_incremental(replaces={'day': rep_ai_text('activity_date')}) -%}
 
 {#- the place of each percentile among waits that are numbered from 0, in tenths -#}
 {%- set places = {'median': '(wait_count - 1) * 5', 'p90': '(wait_count - 1) * 9'} -%}

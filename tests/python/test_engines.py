@@ -467,8 +467,8 @@ MACROS = {
     "json_text": "rep_ai_json_text('cases.value', 'email')",
     "timestamp": "rep_ai_time('cast(cases.value as text)')",
     "difference": (
-        "rep_ai_milliseconds_between("
-        f"rep_ai_time('cast({FIRST_TIME} as text)'), rep_ai_time('cast(cases.value as text)'))"
+        f"dbt.datediff(rep_ai_time('cast({FIRST_TIME} as text)'), "
+        "rep_ai_time('cast(cases.value as text)'), 'millisecond')"
     ),
     "seconds": "rep_ai_seconds('cases.value')",
     "date": "rep_ai_local_date(rep_ai_time('cast(cases.value as text)'))",
