@@ -20,6 +20,9 @@
 {% macro rep_ai_json_text(json, key) -%}
     {{ return(adapter.dispatch('rep_ai_json_text', 'rep_ai')(json, key)) }}
 {%- endmacro %}
+{% macro rep_ai_lock() -%}
+    {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
+{%- endmacro %}
 {% macro rep_ai_create_functions() -%}
     {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
 {%- endmacro %}
@@ -112,6 +115,18 @@
     {%- do exceptions.warn(node.name ~ ' is not there yet, so that no type is known, and the facts'
         ~ ' keep none: run `dbt seed` or `dbt build`') -%}
     select {{ rep_ai_text("''") }} as type, '' as label, '' as description where false
+{%- endmacro %}
+
+{# Let another process that builds the same model, or opens a batch too, come to its end. #}
+{% macro default__rep_ai_lock() -%}
+{%- endmacro %}
+
+{% macro postgres__rep_ai_lock() -%}
+    {%- if rep_ai_state().opens_batch -%}
+        lock table {{ rep_ai_affected() }} in share row exclusive mode
+    {%- else -%}
+        select batch from {{ rep_ai_watermarks() }} where model = '{{ model.name }}' for update
+    {%- endif -%}
 {%- endmacro %}
 
 {# Functions that an engine needs and does not have; made at the start of each run. #}

@@ -3,13 +3,6 @@
     doing all of them again is harmless.
 #}
 
-{# Before: let another process that builds the same model come to its end. #}
-{% macro rep_ai_lock() -%}
-    {%- if rep_ai_is_at_work() and target.type == 'postgres' -%}
-        select batch from {{ rep_ai_watermarks() }} where model = '{{ model.name }}' for update
-    {%- endif -%}
-{%- endmacro %}
-
 {# Before: list what is touched, and what the rows touch that will be replaced. #}
 {% macro rep_ai_list_before() -%}
     {%- if rep_ai_is_at_work() -%}
