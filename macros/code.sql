@@ -1,4 +1,4 @@
-{# Which code the tables were built by: compared at the start of a run, noted at its end. #}
+{# Which code models were built by: noted by each model, compared at the start of a run. #}
 
 {#
     Compare the code of the selected models with that which the tables were built by: what differs
@@ -11,38 +11,42 @@
         {%- for row in run_query('select model, code from ' ~ rep_ai_watermarks()).rows -%}
             {%- do noted.update({row[0]: row[1]}) -%}
         {%- endfor -%}
-        {%- set changed, outdated = [], [] -%}
+        {%- set changed, outdated, left_out = [], [], [] -%}
         {%- for node in rep_ai_watched_nodes() -%}
             {%- set code, before = rep_ai_code(node), noted.get(node.name) -%}
-            {%- do node.update(rep_ai_code=code) -%}
+            {%- do node.update(rep_ai_code=code, rep_ai_code_before=before) -%}
             {%- set is_changed = before and before != code
                 and node.unique_id in selected_resources -%}
             {%- do changed.append(node.name) if is_changed -%}
-            {%- if not before or is_changed and before.split()[1] != code.split()[1] -%}
+            {%- if not before or is_changed and before.split()[-1] != code.split()[-1] -%}
                 {%- set table = load_relation(rep_ai_relation(node)) -%}
-                {%- do outdated.append(table) if table and table.is_table -%}
+                {%- if table and table.is_table -%}
+                    {%- do outdated.append(table) -%}
+                    {%- do left_out.append(node) if node.unique_id not in selected_resources -%}
+                {%- endif -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- do rep_ai_drop_outdated(outdated) if outdated -%}
+        {%- do rep_ai_drop_outdated(outdated, left_out) if outdated -%}
         {%- if changed -%}
             {#- said under --quiet as well -#}
-            {%- do print('rep_ai: built anew, with what is made of them, since their code or a '
-                ~ 'variable has changed: ' ~ changed | join(', ')) -%}
+            {%- do print('rep_ai: built anew, with what is made of them, since a dry run '
+                ~ 'emptied them, or their code or a variable has changed: '
+                ~ changed | join(', ')) -%}
             insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
-            select 'everything', watermarks.model, affected.batch, 'code'
-            from {{ rep_ai_watermarks() }} as watermarks
-            cross join (
-                select coalesce(max(batch), 0) + 1 as batch from {{ rep_ai_affected() }}
-            ) as affected
-            where watermarks.model in ({{ rep_ai_literals(changed) }})
+            select 'everything', model, {{ rep_ai_newest_batch() }} + 1, 'code'
+            from {{ rep_ai_watermarks() }}
+            where model in ({{ rep_ai_literals(changed) }})
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro rep_ai_drop_outdated(tables) -%}
+{% macro rep_ai_drop_outdated(tables, left_out) -%}
     {%- set said = 'another version of this project made these tables; they have to be made again,'
         ~ ' as long as a full refresh takes: ' ~ tables | map(attribute='name') | join(', ') -%}
     {%- do rep_ai_allow_full_refresh(said) -%}
+    {%- if left_out -%}
+        {{ exceptions.raise_compiler_error(said ~ '; select all models, as `dbt build` does') }}
+    {%- endif -%}
     {%- do print('rep_ai: ' ~ said) -%}
     {#- what that version made and this one does not -#}
     {%- for name in (
@@ -88,7 +92,8 @@
 
 {#
     What decides the rows of a model beside what it reads, as two hashes: its SQL with the macros,
-    variables and raw tables that it names, comments and layout aside; and its columns.
+    variables and raw tables that it names, comments and layout aside; and its columns. Macros are
+    found where they are called by name.
 #}
 {% macro rep_ai_code(node) -%}
     {%- set texts, kept, columns = [node.raw_code], [], [] -%}
@@ -106,6 +111,9 @@
     {%- endfor -%}
     {%- for id in node.depends_on.nodes if id in graph.sources -%}
         {%- do texts.append(graph.sources[id].relation_name) -%}
+        {%- for column in graph.sources[id].columns.values() -%}
+            {%- do texts.append(column.name ~ tojson(column.config.meta, sort_keys=true)) -%}
+        {%- endfor -%}
     {%- endfor -%}
     {#- words, literals as they are, and comments, which are left out -#}
     {%- for word in modules.re.findall(
@@ -117,21 +125,4 @@
         {%- do columns.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}
     {{ return(local_md5(kept | join(' ')) ~ ' ' ~ local_md5(columns | sort | join)) }}
-{%- endmacro %}
-
-
-{# Note the code of what has been built by it. #}
-{% macro rep_ai_note_code(results) -%}
-    {%- if rep_ai_is_run() and not flags.EMPTY -%}
-        {%- set built = results | selectattr('status', 'equalto', 'success')
-            | map(attribute='node.unique_id') | list -%}
-        {%- set nodes = rep_ai_watched_nodes() | selectattr('unique_id', 'in', built) | list -%}
-        {%- if nodes -%}
-            update {{ rep_ai_watermarks() }}
-            set code = case model
-                {%- for node in nodes %} when '{{ node.name }}' then '{{ node.rep_ai_code }}'
-                {%- endfor %} end
-            where model in ({{ rep_ai_literals(nodes | map(attribute='name')) }})
-        {%- endif -%}
-    {%- endif -%}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#
     What engines write differently and dbt's own cross-database macros lack: one dispatched macro
-    each. A new engine is added here and nowhere else. `_macros.yml` says what each gives.
+    each. A new engine is added here and nowhere else. `_macros.yml` describes the public ones.
 #}
 {% macro rep_ai_time(text) -%}
     {{ return(adapter.dispatch('rep_ai_time', 'rep_ai')(text, 946684800000, 4102444799999)) }}

@@ -40,13 +40,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# After: note what has been seen. #}
+{# After: note what has been seen, and by which code. A view that a dry run empties has another. #}
 {% macro rep_ai_note_watermark() -%}
+    {%- set node = graph.nodes[model.unique_id] if execute else {} -%}
+    {%- set code = ('empty ' if flags.EMPTY else '') ~ node.rep_ai_code -%}
     {%- if rep_ai_is_at_work() and not flags.EMPTY -%}
         {%- set seen = rep_ai_state().get('seen') -%}
         update {{ rep_ai_watermarks() }}
-        set batch = {{ 'null' if seen is none else seen }}
+        set batch = {{ 'null' if seen is none else seen }}, code = '{{ code }}'
         where model = '{{ model.name }}'
+    {%- elif node and code != node.rep_ai_code_before and model.config.materialized == 'view' -%}
+        update {{ rep_ai_watermarks() }} set code = '{{ code }}' where model = '{{ model.name }}'
     {%- endif -%}
 {%- endmacro %}
 
@@ -62,7 +66,7 @@
 {# The batch that a model lists in. #}
 {% macro rep_ai_batch() -%}
     {%- if rep_ai_state().opens_batch -%}
-        (select coalesce(max(batch), 0) + 1 from {{ rep_ai_affected() }})
+        {{ rep_ai_newest_batch() }} + 1
     {%- else -%}
         {{ rep_ai_state().newest }}
     {%- endif -%}

@@ -34,8 +34,8 @@
 
     replaces: kind -> column; rows whose column is an affected key of the kind are replaced.
     lists: kind -> expression; what the replaced rows touch, before and after.
-    within: column -> kinds; the replaced rows are looked for among these affected keys alone. Their
-        own have to be listed. It spares an engine the search of a large table.
+    within: column -> kinds; a promise that in each replaced row the column is an affected key of
+        these kinds, which `lists` has to list. Engines then pass over the rest of a large table.
     opens_batch: true where all begins. Such a model compares what it holds with what it would hold;
         what differs is a new batch.
     The body, a query of (kind, key), is what is touched beyond what other models have listed.
@@ -59,8 +59,8 @@
 {%- endmacro %}
 
 {#
-    The same for records in staging, an alias and its model. First by the dumps that hold affected
-    ones, of which engines pass over the others before they read a value: half the time of a night.
+    The same for records in staging, an alias and its model. Dumps without an affected record are
+    ruled out first, by reading one column of them: it halves the time of a night.
 #}
 {% macro rep_ai_is_affected_record(records, staging, id, kind) -%}
     {%- set keys = rep_ai_affected_keys(kind) -%}
@@ -131,8 +131,8 @@
     {%- set affected, watermarks = rep_ai_affected(), rep_ai_watermarks() -%}
     {%- set is_parent = 'where model in (' ~ rep_ai_literals(parents) ~ ')' -%}
     select
-        coalesce((select max(batch) from {{ affected }}), 0) as newest,
-        coalesce((select min(batch) from {{ affected }}), 0) as oldest,
+        {{ rep_ai_newest_batch() }} as newest,
+        coalesce((select min(batch) from {{ affected }}), {{ rep_ai_newest_batch() }} + 1) as oldest,
         own.batch as since,
         (select min(batch) from {{ watermarks }} {{ is_parent }}) as least,
         (select count(batch) from {{ watermarks }} {{ is_parent }}) as parent_count,
@@ -145,6 +145,20 @@
                 and listed_by != '{{ name }}'
         ) as changes
     from (select max(batch) as batch from {{ watermarks }} where model = '{{ name }}') as own
+{%- endmacro %}
+
+{# The newest batch, 0 where there is none; known from the watermarks too if the list is lost. #}
+{% macro rep_ai_newest_batch() -%}
+    (
+        select max(batches.batch)
+        from (
+            select batch from {{ rep_ai_affected() }}
+            union all
+            select batch from {{ rep_ai_watermarks() }}
+            union all
+            select 0
+        ) as batches
+    )
 {%- endmacro %}
 
 {#

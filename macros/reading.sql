@@ -78,10 +78,14 @@
         {% if field.reads_as == 'key' -%}
             {#- in an object the key stands in for a missing id -#}
             coalesce({{ rep_ai_id(raw) }}, {{ rep_ai_id('records._key') }})
-        {%- elif field.reads_as == 'text' -%}
-            {{ raw }}
+        {%- elif field.reads_as == 'id' -%}
+            {{ rep_ai_id(raw) }}
+        {%- elif field.reads_as == 'time' -%}
+            {{ rep_ai_time(raw) }}
+        {%- elif field.reads_as == 'flag' -%}
+            {{ rep_ai_flag(raw) }}
         {%- else -%}
-            {{ {'id': rep_ai_id, 'time': rep_ai_time, 'flag': rep_ai_flag}[field.reads_as](raw) }}
+            {{ raw }}
         {%- endif %} as {{ field.staged_as }},
     {%- endfor -%}
 {%- endmacro %}

@@ -27,7 +27,7 @@
 
     union all
 
-    -- further dumps of the few that are in several ones
+    -- of the few that are in several dumps, those beyond the latest one
     select
         'dump' as kind,
         records.delivery_id as key
@@ -56,7 +56,8 @@ deliveries as (
 
 ),
 
--- by the action's id alone: the record of another session may be the latest one
+-- not by session, since the latest record may name another one; the listed dumps are all that have
+-- a record of these actions
 records as {{ 'not materialized' if not rep_ai_affected_keys('action') }} (
 
     select

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -505,18 +506,63 @@ def test_changed_code_is_built_anew_with_what_is_made_of_it(team: Team, project:
     team.is_refreshed()
 
 
-def test_a_macro_that_changes_is_changed_code_and_a_comment_is_none(
-    team: Team, project: Warehouse
-) -> None:
+def test_a_comment_is_no_changed_code(project: Warehouse) -> None:
     change(
         project, "fct_rep_ai__sessions.sql", "with\n\nmemberships", "-- why\nwith\n\n\nmemberships"
     )
     assert "has changed" not in dbt(project, "run")
-    change(project, "reading.sql", "nullif({{ text }}, '')", "nullif({{ text }}, 'no such id')")
-    said = dbt(project, "run")
-    assert "stg_rep_ai__sessions" in said.partition("has changed: ")[2].partition("\n")[0]
-    change(project, "reading.sql", "nullif({{ text }}, 'no such id')", "nullif({{ text }}, '')")
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "model"),
+    [
+        ("reading.sql", ("nullif({{ text }}, '')", "nullif({{ text }}, 'no id')"), "sessions"),
+        ("reading.sql", ("when 'true' then", "when 'no flag' then"), "interactions"),
+        ("engines.sql", ("'[0-9]+'", "'[0-7]+'"), "actions"),
+        ("_staging__sources.yml", ("{pii: true, reads_as: id}", "{reads_as: text}"), "visitors"),
+    ],
+    ids=["id", "flag", "time", "field"],
+)
+def test_how_fields_are_read_is_code(
+    team: Team, project: Warehouse, file: str, edit: tuple[str, str], model: str
+) -> None:
+    change(project, file, *edit)
+    said = dbt(project, "run", "--select", f"stg_rep_ai__{model}")
+    assert f"stg_rep_ai__{model}" in said.partition("has changed: ")[2].partition("\n")[0]
+    change(project, file, *edit[::-1])
     dbt(project, "run")
+    team.is_refreshed()
+
+
+def test_a_killed_run_with_another_variable_leaves_nothing_of_it(team: Team) -> None:
+    team.put("refreshed")
+    zone = {"rep_ai_timezone": "Pacific/Kiritimati"}
+    run = team.production.dbt("run", variables=zone)
+    while "OK created sql incremental model rep_ai.rep_ai__daily_activity" not in (
+        said := run.output.read_text()
+    ):
+        assert "Done." not in said
+        time.sleep(0.01)
+    team.production.stop()
+    team.dbt("run")
+    team.is_refreshed()
+
+
+def test_a_list_that_is_lost_is_made_again(team: Team) -> None:
+    team.put("two nights")
+    team.production.execute("drop table rep_ai_intermediate.rep_ai_affected")
+    team.land(*team.dumps[2:])
+    team.dbt("run")
+    team.is_refreshed()
+
+
+def test_parts_that_follow_a_dry_run_lose_nothing(team: Team) -> None:
+    team.put("two nights")
+    team.land(*team.dumps[2:])
+    team.dbt("run", "--empty")
+    for model in ("+int_rep_ai__deliveries", "int_rep_ai__sessions_stitched"):
+        team.dbt("run", "--select", model)
+    team.dbt("run")
     team.is_refreshed()
 
 
@@ -546,10 +592,15 @@ def test_a_warehouse_of_an_older_version_is_made_again_or_refused(team: Team) ->
             f"alter table {schema}.int_rep_ai__deliveries add column changed_in bigint"
         )
     before = contents(team.production.database)
-    said = team.dbt("run", code=2, rep_ai_allow_full_refresh=False)
-    assert said.count("another version of this project made these tables") == 1, said
-    after = contents(team.production.database)
-    assert {name: rows for name, rows in after.items() if name in before} == before
+    for arguments, variables in (
+        ([], {"rep_ai_allow_full_refresh": False}),
+        # the others would be gone
+        (["--select", "dim_rep_ai__users"], {}),
+    ):
+        said = team.dbt("run", *arguments, code=2, **variables)
+        assert said.count("another version of this project made these tables") == 1, said
+        after = contents(team.production.database)
+        assert {name: rows for name, rows in after.items() if name in before} == before
     said = team.dbt("run")
     assert said.count("another version of this project made these tables") == 1, said
     left = contents(team.production.database)
