@@ -1,3 +1,5 @@
+{#- docs/query.md#current-deliveries, docs/query.md#end_status -#}
+
 with
 
 deliveries as (

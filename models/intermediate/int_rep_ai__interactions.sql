@@ -1,3 +1,5 @@
+{#- docs/query.md#acceptance -#}
+
 {{ config(materialized='incremental') }}
 
 {%- call rep_ai_incremental(

@@ -1,3 +1,4 @@
+{#- docs/query.md#known-types -#}
 {#- What reads this is built anew where a type has come or gone. -#}
 
 {{ config(materialized='incremental') }}

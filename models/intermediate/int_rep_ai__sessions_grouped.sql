@@ -1,3 +1,4 @@
+{#- docs/query.md#session-groups -#}
 {#-
     Labels may lead from session to session for long, or round in circles. Each round doubles the
     steps that have been walked: after 20 rounds a million. All on one way are in one group. So

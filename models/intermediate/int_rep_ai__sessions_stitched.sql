@@ -1,3 +1,5 @@
+{#- docs/query.md#sessions-across-midnight, docs/query.md#crossed_midnight -#}
+
 {{ config(materialized='incremental') }}
 
 {%- call rep_ai_incremental(

@@ -1,3 +1,5 @@
+{#- docs/query.md#visitors-and-users -#}
+
 with
 
 deliveries as (

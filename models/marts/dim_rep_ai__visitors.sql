@@ -1,3 +1,5 @@
+{#- docs/query.md#visitors-and-users -#}
+
 {{ config(materialized='incremental') }}
 
 {%- call rep_ai_incremental(replaces={'visitor': 'visitor_id'}) %}

@@ -1,3 +1,5 @@
+{#- docs/query.md#events -#}
+
 {{ config(materialized='view') }}
 
 with

@@ -1,3 +1,5 @@
+{#- docs/query.md#active_seconds -#}
+
 {{ config(materialized='incremental') }}
 
 {{ rep_ai_incremental(

@@ -1,3 +1,5 @@
+{#- docs/query.md#violations -#}
+
 {{ config(materialized='view', tags=['health']) }}
 
 {%- set severities = {

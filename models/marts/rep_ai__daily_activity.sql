@@ -1,3 +1,5 @@
+{#- docs/query.md#daily-figures -#}
+
 {{ config(materialized='incremental') }}
 
 {%- do rep_ai_incremental(replaces={'day': rep_ai_text('activity_date')}) -%}

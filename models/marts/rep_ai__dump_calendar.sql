@@ -1,3 +1,5 @@
+{#- docs/query.md#the-dump-calendar -#}
+
 {{ config(tags=['health']) }}
 
 {%- set measures = ['visitor', 'session', 'action', 'interaction'] %}

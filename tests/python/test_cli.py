@@ -247,12 +247,6 @@ def shown(value: object) -> str:
     return f"{Decimal(value):,.1f}" if isinstance(value, float | Decimal) else str(value)
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    """Every path in the table of rules is there."""
-    for path in re.findall(r"`((?:ingest|models|macros|seeds|tests)/[\w/.]+)`", README):
-        assert (ROOT / path).exists(), path
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

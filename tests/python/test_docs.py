@@ -1,4 +1,4 @@
-"""The property files: nothing without a description, and what they list is what there is."""
+"""The docs: nothing without a description, links that lead somewhere, examples that are real."""
 
 # ruff: noqa: D103 - the names of the tests say it
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import pages
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai import load
 from rep_ai.destinations import DuckDB
@@ -83,6 +84,15 @@ LABELLED = ("exposure", "metric")
 LINK = re.compile(r"\(#!/\w+/([\w.]+)\)")
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)
 IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
+
+# the page that defines each figure: a rule a section
+FIGURES = "docs/query.md"
+RULE_SECTION = re.compile(r"^### (.*)$", re.MULTILINE)
+POINTER = re.compile(r"docs/[\w-]+\.md(?:#[\w-]+)?")
+# rules that are no model's: macros read values
+NO_MODEL = {"how-values-are-read"}
+README_LINES = 120
+LINE_LENGTH = 125
 
 Thing = dict[str, Any]
 
@@ -171,7 +181,7 @@ def examples() -> list[Thing]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("docs")
-    dumps = [BARE, *examples()]
+    dumps = [BARE, *examples(), *pages.dumps(FIGURES)]
     paths = [folder / f"{number}.json" for number, _ in enumerate(dumps)]
     for path, dump in zip(paths, dumps, strict=True):
         path.write_text(json.dumps(dump), encoding="utf-8")
@@ -326,16 +336,16 @@ def test_the_site_begins_with_what_there_is(project: Project) -> None:
 def test_each_rule_has_its_page(project: Project) -> None:
     model = project.manifest["nodes"][RULES]
     severities = dict(RULE.findall(model["raw_code"]))
-    pages = project.pages()
-    assert [*severities] == [*pages]
+    of_rules = project.pages()
+    assert [*severities] == [*of_rules]
     listed = re.findall(r"^\| `(\w+)` \|", model["columns"]["rule"]["description"], re.MULTILINE)
     assert listed == [*severities]
-    for rule, page in pages.items():
+    for rule, page in of_rules.items():
         assert page.strip() in model["description"], rule
         assert page.strip().startswith(f"## {rule}\n\nSeverity `{severities[rule]}`: "), rule
         places = [page.index(part) for part in PARTS]
         assert places == sorted(places), rule
-    assert "](models/violations.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert "](../models/violations.md)" in pages.text(FIGURES)
 
 
 def test_examples_of_rules_are_real(project: Project) -> None:
@@ -368,6 +378,71 @@ def test_violations_fail_where_a_variable_says_so(project: Project) -> None:
     )
     assert strict.returncode == 1, strict.stdout
     assert MISSING_ID in strict.stdout
+
+
+@pytest.mark.parametrize("name", pages.NAMES)
+def test_links_lead_to_files_and_headings_that_exist(name: str) -> None:
+    for path, anchor in pages.links(name):
+        assert path.exists(), f"{name}: {path}"
+        if anchor:
+            assert anchor in pages.anchors(path.read_text(encoding="utf-8")), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("name", pages.NAMES)
+def test_pages_name_files_that_exist(name: str) -> None:
+    for path in pages.FILE.findall(pages.text(name)):
+        assert any(PROJECT.glob(path.rstrip("/"))), path
+
+
+def test_every_page_is_read_here_and_linked_from_another() -> None:
+    found = {f"docs/{path.name}" for path in (PROJECT / "docs").iterdir()}
+    assert found | {"README.md", "CONTRIBUTING.md"} == {*pages.NAMES}
+    linked = {path.resolve() for name in pages.NAMES for path, _ in pages.links(name)}
+    assert not [name for name in found if (PROJECT / name) not in linked]
+
+
+def test_pages_are_no_longer_and_no_wider_than_can_be_read() -> None:
+    assert len(pages.text("README.md").splitlines()) <= README_LINES
+    for name in pages.NAMES:
+        assert not [line for line in pages.text(name).splitlines() if len(line) > LINE_LENGTH]
+
+
+def test_the_dump_in_the_readme_has_all_that_a_dump_has() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", pages.text("README.md"), re.DOTALL)
+    dump = json.loads(block)
+    for collection in COLLECTIONS:
+        entries = dump[collection.name]
+        (entry,) = entries.values() if collection.is_object else entries
+        assert {*entry} == {*collection.fields}, collection.name
+
+
+def test_examples_of_figures_are_real(project: Project) -> None:
+    """Each table behind `In` or `Out` is one of them."""
+    tables = [*pages.examples(FIGURES, "In"), *pages.examples(FIGURES, "Out")]
+    assert len(tables) == pages.text(FIGURES).count("`:\n\n| ") > 1
+    with project.database.connect() as connection:
+        for mart, wanted in pages.examples(FIGURES, "Out"):
+            columns = list(wanted[0])
+            rows = connection.execute(f"select {', '.join(columns)} from rep_ai.{mart}").fetchall()
+            found = [dict(zip(columns, map(pages.shown, row), strict=True)) for row in rows]
+            assert not [row for row in wanted if row not in found], (mart, found)
+
+
+def test_models_name_the_section_of_their_rule() -> None:
+    named = set()
+    for path in (PROJECT / "models").rglob("*.sql"):
+        for pointer in POINTER.findall(path.read_text(encoding="utf-8")):
+            page, _, anchor = pointer.partition("#")
+            assert not anchor or anchor in pages.anchors(pages.text(page)), f"{path}: {pointer}"
+            named.add(pointer)
+    rules = pages.anchors("\n".join(f"# {h}" for h in RULE_SECTION.findall(pages.text(FIGURES))))
+    assert {f"{FIGURES}#{rule}" for rule in rules - NO_MODEL} <= named
+
+
+def test_the_site_leads_to_the_pages(project: Project) -> None:
+    overview = project.manifest["docs"]["doc.rep_ai.__overview__"]["block_contents"]
+    wanted = {name for name in pages.NAMES if name.startswith("docs/")}
+    assert wanted <= {*POINTER.findall(overview)}
 
 
 def test_an_empty_build_passes(project: Project) -> None:

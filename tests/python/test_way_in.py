@@ -1,4 +1,4 @@
-"""The ways into the project, as its README and any user of dbt would go: in a fresh copy of it.
+"""The ways into the project, as its pages and any user of dbt would go: in a fresh copy of it.
 
 All commands are processes of their own, by the names that a shell finds. They take their time, so
 what needs not wait for another goes on beside it: a test takes what its scene has come to.
@@ -26,14 +26,11 @@ import duckdb
 import pytest
 import yaml
 
+import pages
 from marts import PROJECT
 from rep_ai.sample import write_sample
 from replay import postgres_connection
 
-# a page's commands are run in its order, in one copy
-PAGES = [
-    (PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/incremental.md")
-]
 SESSIONS = "rep_ai.fct_rep_ai__sessions"
 # each on a new database, after `rep-ai ingest`
 ORDERS = (
@@ -63,8 +60,8 @@ TRIED = {
         }
     ),
     "make run DUMPS=path/to/dumps": Tried({"path/to/dumps": "dumps"}),
-    ".venv/bin/rep-ai run SOURCE...": Tried({"SOURCE...": "dumps dumps/*.json"}),
     ".venv/bin/rep-ai ingest SOURCE...": Tried({"SOURCE...": "dumps"}),
+    ".venv/bin/rep-ai run SOURCE...": Tried({"SOURCE...": "dumps dumps/*.json"}),
     ".venv/bin/rep-ai status": Tried(),
     ".venv/bin/rep-ai run --quiet --json SOURCE... > run.json": Tried({"SOURCE...": "dumps"}),
     # the samples are of long ago
@@ -87,12 +84,14 @@ NOT_TRIED = {
     ".venv/bin/pip install --editable '.[metrics]'": (
         "it would change the programs that the tests run with, and may need a network"
     ),
+    "make bench": "it takes long, and what it prints is figures",
 }
 
 
 def documented_commands() -> list[str]:
     """All lines of the pages that are for a shell, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", "".join(PAGES), re.DOTALL | re.MULTILINE)
+    text = "".join(map(pages.text, pages.NAMES))
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", "").splitlines()
     return [command for line in lines if (command := re.sub(r"(^|\s+)#.*", "", line))]
 
