@@ -225,6 +225,9 @@ def as_the_readme_says(folder: Path) -> Shell:
         said = shell.run(run, code, **variables)
         if command == "make run":
             assert f"The marts are in {shell.folder}/sample.duckdb" in said
+            (shown,) = re.findall(r"```text\n(.*?)```", pages.text("README.md"), re.DOTALL)
+            printed = said.replace(str(shell.folder), "...").splitlines()
+            assert {*shown.splitlines()} <= {*printed}
             assert not (shell.folder / "warehouse.duckdb").exists()
             page = shell.run("make report")
             assert page.startswith("This is of the samples in sample.duckdb.\n")
