@@ -129,10 +129,11 @@
 
 {% macro rep_ai_state_query(name, parents, built_with) -%}
     {%- set affected, watermarks = rep_ai_affected(), rep_ai_watermarks() -%}
+    {%- set newest = rep_ai_newest_batch() -%}
     {%- set is_parent = 'where model in (' ~ rep_ai_literals(parents) ~ ')' -%}
     select
-        {{ rep_ai_newest_batch() }} as newest,
-        coalesce((select min(batch) from {{ affected }}), {{ rep_ai_newest_batch() }} + 1) as oldest,
+        {{ newest }} as newest,
+        coalesce((select min(batch) from {{ affected }}), {{ newest }} + 1) as oldest,
         own.batch as since,
         (select min(batch) from {{ watermarks }} {{ is_parent }}) as least,
         (select count(batch) from {{ watermarks }} {{ is_parent }}) as parent_count,

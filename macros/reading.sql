@@ -1,4 +1,4 @@
-{# How values of the dump are read (design 4.2); `_macros.yml` says more. #}
+{# How values of the dump are read: docs/query.md#how-values-are-read; `_macros.yml` says more. #}
 
 {% macro rep_ai_flag(text) -%}
     case {{ text }} when 'true' then true when 'false' then false end

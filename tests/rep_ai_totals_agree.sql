@@ -60,7 +60,7 @@
 with
 
 {#- each mart is read once -#}
-{%- for model in [session_groups, actions, interactions] + pairs | map('first') | list | unique | list %}
+{%- for model in (pairs | map('first') | list + pairs | map(attribute=2) | list) | unique %}
 totals_of_{{ model }} as (
 
     select
