@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from rep_ai import project
-from rep_ai.destinations import BusyError, DestinationError, DuckDB
+from rep_ai.landing.destinations import BusyError, DestinationError, DuckDB
 
 NAMES = (project.SAMPLE_DUCKDB, project.DEFAULT_DUCKDB)
 

@@ -28,8 +28,8 @@ import zstandard
 from rich.console import Console
 from rich.table import Table
 
+from rep_ai.dump.format import COLLECTIONS
 from rep_ai.sample import write_sample
-from rep_ai.vendor import COLLECTIONS
 
 SIZES = [int(size) for size in os.environ.get("REP_AI_BENCH_MB", "400 2000").split()]
 TURNS = int(os.environ.get("REP_AI_BENCH_TURNS", "3"))
@@ -43,7 +43,7 @@ REP_AI = "import sys; from rep_ai.cli import main; main(['ingest', sys.argv[1]])
 # every column of the raw tables, as plain SQL can fill it; the fastest of the ways tried
 READ_JSON = """
 import sys, duckdb
-from rep_ai.vendor import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS
 connection = duckdb.connect(sys.argv[2])
 connection.execute("set enable_progress_bar = false")
 types = {"version": "VARCHAR", "start_time": "VARCHAR", "end_time": "VARCHAR"}
@@ -68,7 +68,7 @@ for c in COLLECTIONS:
 # the listed fields alone: what is not listed, places and keys are lost
 READ_JSON_FIELDS = """
 import sys, duckdb
-from rep_ai.vendor import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS
 connection = duckdb.connect(sys.argv[2])
 connection.execute("set enable_progress_bar = false")
 types = {"version": "VARCHAR", "start_time": "VARCHAR", "end_time": "VARCHAR"}
@@ -88,7 +88,7 @@ DICTS = """
 import json, os, sys, tempfile
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 import dlt
-from rep_ai.vendor import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS
 with open(sys.argv[1], encoding="utf-8") as file:
     # dlt takes no integer beyond 64 bits
     document = json.load(file, parse_int=lambda text: int(text) if len(text) < 19 else text)

@@ -17,7 +17,7 @@ import duckdb
 import psycopg2
 
 from marts import PROJECT, RAW_SCHEMA, environment
-from rep_ai.document import RECORD_TABLES
+from rep_ai.dump.document import RECORD_TABLES
 
 NIGHT = 1_741_500_000_000
 DAY = 86_400_000

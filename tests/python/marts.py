@@ -25,8 +25,9 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from oracle import JSON_COLUMNS, Delivery, Row, canonical_json, engines_may_differ
-from rep_ai import load, user_agents
-from rep_ai.sources import MAX_DOCUMENT_BYTES, SourceFile
+from rep_ai.landing import packages as load
+from rep_ai.landing import user_agents
+from rep_ai.landing.sources import MAX_DOCUMENT_BYTES, SourceFile
 
 PROJECT = Path(__file__).resolve().parents[2]
 RAW_SCHEMA = "rep_ai_raw"

@@ -454,7 +454,8 @@ def plan_of(seed: int) -> list[Step]:
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
-        *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt", "rep_ai.load", "rep_ai.report"),
+        *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt"),
+        *("rep_ai.landing.packages", "rep_ai.console.run_summary"),
         *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
     ]
 )

@@ -26,7 +26,8 @@ import pytest
 
 from loads import Place, Tables, difference, dump, torn, write
 from marts import RAW_SCHEMA
-from rep_ai import document, load
+from rep_ai.dump import chunks
+from rep_ai.landing import packages as load
 from rep_ai.sample import write_sample
 
 KILLS = int(os.environ.get("REP_AI_KILLS", "7"))
@@ -36,10 +37,11 @@ FELL: Counter[str] = Counter()
 
 # several packages, and several batches of a file
 SMALL = (
-    "from rep_ai import document, load; load.PACKAGE_BYTES = 300_000; "
-    "document.FIRST_CHUNK_BYTES = 5_000; document.CHUNK_BYTES = 50_000"
+    "from rep_ai.dump import chunks; from rep_ai.landing import packages as load; "
+    "load.PACKAGE_BYTES = 300_000; "
+    "chunks.FIRST_CHUNK_BYTES = 5_000; chunks.CHUNK_BYTES = 50_000"
 )
-assert load.PACKAGE_BYTES and document.FIRST_CHUNK_BYTES and document.CHUNK_BYTES
+assert load.PACKAGE_BYTES and chunks.FIRST_CHUNK_BYTES and chunks.CHUNK_BYTES
 
 
 @pytest.fixture(scope="module")

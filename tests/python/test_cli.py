@@ -25,9 +25,13 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from rep_ai import cli, load, progress, report, status
-from rep_ai.destinations import BusyError, DuckDB, of_target
-from rep_ai.document import RECORD_TABLES
+from rep_ai.cli import app as cli
+from rep_ai.commands import status
+from rep_ai.console import progress
+from rep_ai.console import run_summary as report
+from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.landing import packages as load
+from rep_ai.landing.destinations import BusyError, DuckDB, of_target
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -805,7 +809,10 @@ while True:
 
 def test_readers_do_not_kill_a_run(own: dict[str, str], place: Place) -> None:
     """A file that is looked at again and again, by status and by a tool that holds it a while."""
-    code = "from rep_ai import cli, load; load.PACKAGE_BYTES = 300_000; cli.main()"
+    code = (
+        "from rep_ai import cli; from rep_ai.landing import packages as load; "
+        "load.PACKAGE_BYTES = 300_000; cli.main()"
+    )
     known = query(place.database, "select count(*) from rep_ai_raw.unique_visitors")
     reader = subprocess.Popen([sys.executable, "-c", READER, own["REP_AI_DUCKDB"]])
     run = subprocess.Popen(
@@ -872,7 +879,7 @@ def test_a_file_that_stays_open_elsewhere(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line names the process that has it open."""
-    monkeypatch.setattr("rep_ai.destinations.WRITER_PATIENCE", 0.2)
+    monkeypatch.setattr("rep_ai.landing.destinations.WRITER_PATIENCE", 0.2)
     database = DuckDB(tmp_path / "a.duckdb")
     database.connect().close()
     with held(database.path) as reader, database.lock(), pytest.raises(BusyError) as failed:

@@ -19,10 +19,10 @@ import pytest
 
 import pages
 from marts import PROJECT, RAW_SCHEMA, environment
-from rep_ai import load
-from rep_ai.destinations import DuckDB
-from rep_ai.user_agents import USER_AGENTS
-from rep_ai.vendor import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS
+from rep_ai.landing import packages as load
+from rep_ai.landing.destinations import DuckDB
+from rep_ai.landing.user_agents import USER_AGENTS
 
 # raw columns that may hold personal data, and columns that are made of them under other names
 PERSONAL = {

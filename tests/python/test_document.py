@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from histories import ABSENT, Arr, Num, Obj, Style, document_bytes
 from oracle import FIELDS, KIND
 from rebuild import HEADER, json_members, read_plainly, rebuilt
-from rep_ai import document, records
-from rep_ai.document import RECORD_TABLES, Document, EqualKeysError, Header, RejectedError
-from rep_ai.records import Shape
+from rep_ai.dump import chunks, records
+from rep_ai.dump.document import RECORD_TABLES, Document, EqualKeysError, Header
+from rep_ai.dump.records import Shape
+from rep_ai.dump.text import RejectedError
 
 GOOD = b'{"version": "1.0.0", "start_time": 1741500000000, "end_time": 1741586400000%s}'
 MIDNIGHT = 1741500000000
@@ -222,10 +223,10 @@ def test_nothing_is_lost(write: Callable[[bytes], Path], content: bytes) -> None
 def chunks_of(first: int, others: int, found: int, guesses: int) -> Iterator[pytest.MonkeyPatch]:
     """Read chunks of other sizes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document, "FIRST_CHUNK_BYTES", first)
-        patch.setattr(document, "CHUNK_BYTES", others)
-        patch.setattr(document, "FOUND_CHUNK_BYTES", found)
-        patch.setattr(document, "GUESSES", guesses)
+        patch.setattr(chunks, "FIRST_CHUNK_BYTES", first)
+        patch.setattr(chunks, "CHUNK_BYTES", others)
+        patch.setattr(chunks, "FOUND_CHUNK_BYTES", found)
+        patch.setattr(chunks, "GUESSES", guesses)
         yield patch
 
 
@@ -510,7 +511,7 @@ def peak_memory() -> int:
 
 def test_entry_too_large(write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """What no Arrow column can hold is rejected."""
-    monkeypatch.setattr(document, "MAX_ENTRY_BYTES", 1000)
+    monkeypatch.setattr(chunks, "MAX_ENTRY_BYTES", 1000)
     path = write(dump(f'"users": {{"1": {{"title": "{"x" * 1000}"}}}}'))
     assert "larger than 256 MB" in rejection(path)
 

@@ -45,8 +45,8 @@ from oracle import (
     seconds,
     timestamp,
 )
-from rep_ai import load
-from rep_ai.destinations import Destination, DestinationError, of_target
+from rep_ai.landing import packages as load
+from rep_ai.landing.destinations import Destination, DestinationError, of_target
 
 ENGINES = ("dev", "postgres")
 TIMEZONE = "America/Chicago"

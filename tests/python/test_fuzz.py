@@ -27,7 +27,8 @@ from loads import DAY, NIGHT, Place, dump, write
 from marts import RAW_SCHEMA
 from oracle import Delivery, read_dump
 from rebuild import read_plainly, rebuilt
-from rep_ai.document import MAX_ENTRY_BYTES, RECORD_TABLES
+from rep_ai.dump.chunks import MAX_ENTRY_BYTES
+from rep_ai.dump.document import RECORD_TABLES
 from test_document import chunks_of, documents, parts, rejection
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"

@@ -16,11 +16,13 @@ import pytest
 import zstandard
 
 from loads import NIGHT, Place, dump, torn, write
-from rep_ai import document, load, sources
-from rep_ai.destinations import DestinationError, DuckDB
-from rep_ai.load import LoadError, Report
-from rep_ai.progress import Observer
-from rep_ai.sources import SourceError, SourceFile
+from rep_ai.console.progress import Observer
+from rep_ai.dump import chunks, document
+from rep_ai.landing import packages as load
+from rep_ai.landing import sources
+from rep_ai.landing.destinations import DestinationError, DuckDB
+from rep_ai.landing.packages import LoadError, Report
+from rep_ai.landing.sources import SourceError, SourceFile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
@@ -274,9 +276,9 @@ def test_another_major(dumps: Path, database: Path) -> None:
 
 def test_rejected_halfway(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a document gave before it proved unreadable is in no table."""
-    monkeypatch.setattr(document, "MAX_ENTRY_BYTES", 20_000)
-    monkeypatch.setattr(document, "FIRST_CHUNK_BYTES", 1000)
-    monkeypatch.setattr(document, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(chunks, "MAX_ENTRY_BYTES", 20_000)
+    monkeypatch.setattr(chunks, "FIRST_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1000)
     long = {str(i): {"id": str(i), "custom_metadata": "x" * 1000 * (i + 1)} for i in range(30)}
     write(dumps / "a.json", dump(0))
     write(dumps / "b.json", dump(1, unique_visitors=long))
@@ -291,8 +293,8 @@ def test_rejected_halfway(dumps: Path, database: Path, monkeypatch: pytest.Monke
 
 def test_equal_keys_far_apart(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last of them holds, and what was read first is in no table."""
-    monkeypatch.setattr(document, "FIRST_CHUNK_BYTES", 100)
-    monkeypatch.setattr(document, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(chunks, "FIRST_CHUNK_BYTES", 100)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 100)
     entries = ",".join(f'"{i % 60}": {{"id": "{i}"}}' for i in range(100))
     write(dumps / "a.json", dump(0)[:-1] + f', "users": {{{entries}}}}}'.encode())
     write(dumps / "b.json", dump(1))

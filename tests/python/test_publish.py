@@ -21,9 +21,9 @@ import psycopg2
 import pytest
 
 from loads import Place, names
-from rep_ai import publish
-from rep_ai.destinations import DestinationError, DuckDB, Postgres
-from rep_ai.publish import PublishError
+from rep_ai.commands import publish
+from rep_ai.commands.publish import PublishError
+from rep_ai.landing.destinations import DestinationError, DuckDB, Postgres
 
 MARTS = 14
 
@@ -162,8 +162,8 @@ def test_who_has_the_old_copy_open_keeps_it(built: Place, tmp_path: Path) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rep_ai import publish
-from rep_ai.destinations import DuckDB
+from rep_ai.commands import publish
+from rep_ai.landing.destinations import DuckDB
 calls = 0
 def kill(*_):
     global calls
@@ -277,7 +277,7 @@ def test_a_copy_that_nobody_can_read_stays(
     built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damaged, or held by one who writes; one without a table is nobody's."""
-    monkeypatch.setattr("rep_ai.destinations.READER_PATIENCE", 0)
+    monkeypatch.setattr("rep_ai.landing.destinations.READER_PATIENCE", 0)
     copy = tmp_path / "copy.duckdb"
     with duckdb.connect(str(copy)):
         pass

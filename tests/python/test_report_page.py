@@ -24,8 +24,10 @@ from click.testing import CliRunner
 from playwright import sync_api
 
 from marts import PROJECT, RAW_SCHEMA, environment, rows_of
-from rep_ai import cli, load, page
-from rep_ai.destinations import DestinationError, DuckDB, Postgres
+from rep_ai import report_page as page
+from rep_ai.cli import app as cli
+from rep_ai.landing import packages as load
+from rep_ai.landing.destinations import DestinationError, DuckDB, Postgres
 from rep_ai.sample import write_sample
 
 WANTED = "the page is tested in a browser: "

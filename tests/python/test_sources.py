@@ -30,8 +30,8 @@ from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from rep_ai import sources
-from rep_ai.sources import BrokenError, ChangedError, SourceError, decompressed, find
+from rep_ai.landing import sources
+from rep_ai.landing.sources import BrokenError, ChangedError, SourceError, decompressed, find
 
 TEXT = b'{"some": "text"}' * 1000
 
@@ -469,7 +469,7 @@ def test_the_handler_of_a_truncation_goes(tmp_path: Path) -> None:
     """Whoever handled the signal before does so afterwards."""
     code = """
 import faulthandler, mmap, os, sys
-from rep_ai import sources
+from rep_ai.landing import sources
 faulthandler.enable()
 (file,) = sources.find(sys.argv[1:])
 with sources.decompressed(file) as path, path.open("rb") as opened:

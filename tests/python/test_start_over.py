@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rep_ai.destinations import DuckDB
+from rep_ai.landing.destinations import DuckDB
 from rep_ai.start_over import NAMES
 
 # a writer that ends without a checkpoint, so that its rows are in the log beside the file

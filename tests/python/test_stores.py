@@ -39,7 +39,7 @@ ODD_NAMES = (
 # what lists, then reads once it is told to
 READ_LATER = """
 import sys
-from rep_ai import sources
+from rep_ai.landing import sources
 (file,) = sources.find(sys.argv[1:])
 print("listed", flush=True)
 sys.stdin.readline()

@@ -11,10 +11,11 @@ import pytest
 
 from loads import Place, dump, write
 from marts import RAW_SCHEMA
-from rep_ai import load, user_agents
-from rep_ai.destinations import DuckDB
-from rep_ai.load import LoadError
-from rep_ai.progress import Observer
+from rep_ai.console.progress import Observer
+from rep_ai.landing import packages as load
+from rep_ai.landing import user_agents
+from rep_ai.landing.destinations import DuckDB
+from rep_ai.landing.packages import LoadError
 
 TABLE = f"{RAW_SCHEMA}.user_agents"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -192,7 +193,7 @@ def test_a_run_killed_before_it_has_parsed_all_is_made_good(place: Place) -> Non
     killer = Place(
         place.folder,
         place.server,
-        "import os, signal; from rep_ai import user_agents; add = user_agents._add; "
+        "import os, signal; from rep_ai.landing import user_agents; add = user_agents._add; "
         "user_agents._add = lambda *of: add(*of) and os.kill(os.getpid(), signal.SIGKILL)",
     )
     file = write(place.folder / "0.json", night(0, [WINDOWS, PHONE]))

@@ -15,10 +15,10 @@ from typing import Any
 
 from marts import PROJECT, RAW_SCHEMA, environment
 from oracle import Delivery
-from rep_ai import load
-from rep_ai.destinations import DuckDB
+from rep_ai.dump.format import COLLECTIONS
+from rep_ai.landing import packages as load
+from rep_ai.landing.destinations import DuckDB
 from rep_ai.sample import write_sample
-from rep_ai.vendor import COLLECTIONS
 
 # days begin elsewhere than the windows do
 TIMEZONE = "Europe/Berlin"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-_LIST = Path(__file__).resolve().parents[2] / "models" / "staging" / "_staging__sources.yml"
+_LIST = Path(__file__).resolve().parents[3] / "models" / "staging" / "_staging__sources.yml"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import duckdb
 import pyarrow as pa
 
 from rep_ai import project
-from rep_ai.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified, tables
-from rep_ai.report import INTERMEDIATE_SCHEMA, MARTS_SCHEMA, Database
+from rep_ai.console.run_summary import INTERMEDIATE_SCHEMA, MARTS_SCHEMA, Database
+from rep_ai.landing.destinations import DUCKDB_STORAGE, Destination, DuckDB, qualified, tables
 
 MANIFEST = "manifest.json"
 # of the manifest: to be counted up where a reader has to know

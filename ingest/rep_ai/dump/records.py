@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta, Raw
 
-from rep_ai.vendor import Collection
+from rep_ai.dump.format import Collection
 
 MAX_EXTRA_FIELDS = 100
 

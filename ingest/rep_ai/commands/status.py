@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import click
 
 from rep_ai import project
-from rep_ai.destinations import Destination
-from rep_ai.progress import on_line
-from rep_ai.report import (
+from rep_ai.console.progress import on_line
+from rep_ai.console.run_summary import (
     MARTS_SCHEMA,
     Database,
     opened,
@@ -22,6 +21,7 @@ from rep_ai.report import (
     table,
     violations,
 )
+from rep_ai.landing.destinations import Destination
 
 # how many of the last windows are shown and watched
 LAST_NIGHTS = 14

@@ -155,7 +155,7 @@ class DuckDB:
     def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
         """Add rows to a table by a cursor of this database."""
         cursor.register("rows_to_append", rows)
-        cursor.execute(f"insert into {table} select * from rows_to_append")  # noqa: S608
+        cursor.execute(f"insert into {table} select * from rows_to_append")
         cursor.unregister("rows_to_append")
 
     def dlt_destination(
@@ -248,7 +248,7 @@ class Postgres:
         from psycopg2.extras import execute_values
 
         values = [tuple(row.values()) for row in rows.to_pylist()]
-        execute_values(cursor, f"insert into {table} values %s", values, page_size=1000)  # noqa: S608
+        execute_values(cursor, f"insert into {table} values %s", values, page_size=1000)
 
     def dlt_destination(
         self, connection: Any = None, *, is_bounded: bool = True

@@ -20,17 +20,17 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from rep_ai import sources, user_agents
-from rep_ai.destinations import Destination, DestinationError, qualified, tables
-from rep_ai.document import (
+from rep_ai.console.progress import Observer
+from rep_ai.dump.document import (
     RECORD_TABLES,
     Document,
     EqualKeysError,
     Header,
-    RejectedError,
 )
-from rep_ai.progress import Observer
-from rep_ai.sources import SourceFile
+from rep_ai.dump.text import RejectedError
+from rep_ai.landing import sources, user_agents
+from rep_ai.landing.destinations import Destination, DestinationError, qualified, tables
+from rep_ai.landing.sources import SourceFile
 
 T = TypeVar("T")
 

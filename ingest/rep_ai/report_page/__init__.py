@@ -14,9 +14,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rep_ai import project
-from rep_ai.destinations import Destination, DestinationError
-from rep_ai.report import MARTS_SCHEMA, Database, opened, violations
-from rep_ai.status import data_warnings, night_warnings
+from rep_ai.commands.status import data_warnings, night_warnings
+from rep_ai.console.run_summary import MARTS_SCHEMA, Database, opened, violations
+from rep_ai.landing.destinations import Destination, DestinationError
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARTS = (

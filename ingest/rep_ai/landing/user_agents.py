@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rep_ai.destinations import Destination, qualified, tables
-from rep_ai.progress import Observer
+from rep_ai.console.progress import Observer
+from rep_ai.landing.destinations import Destination, qualified, tables
 
 if TYPE_CHECKING:
     from ua_parser import Parser, Result

@@ -19,10 +19,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from rep_ai import project
-from rep_ai.destinations import BusyError, Destination, DestinationError, DuckDB, qualified, tables
-from rep_ai.document import RECORD_TABLES
-from rep_ai.load import Report
-from rep_ai.progress import on_line
+from rep_ai.console.progress import on_line
+from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.landing.destinations import (
+    BusyError,
+    Destination,
+    DestinationError,
+    DuckDB,
+    qualified,
+    tables,
+)
+from rep_ai.landing.packages import Report
 
 MARTS_SCHEMA = "rep_ai"
 INTERMEDIATE_SCHEMA = "rep_ai_intermediate"
@@ -284,7 +291,7 @@ def look_at_marts(
     outcome: Outcome, destination: Destination, settings: dict[str, Any], *, talks: bool
 ) -> None:
     """Count the rows of the marts, and note or say what in the data is not as expected."""
-    from rep_ai import status
+    from rep_ai.commands import status
 
     file = destination.name if isinstance(destination, DuckDB) else None
     with opened(destination) as database:

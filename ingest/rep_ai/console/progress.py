@@ -15,8 +15,8 @@ from rich.table import Column
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rep_ai.load import Report
-    from rep_ai.sources import SourceFile
+    from rep_ai.landing.packages import Report
+    from rep_ai.landing.sources import SourceFile
 
 # seconds between two lines that say how far a long file is
 PATIENCE = 10

@@ -22,8 +22,9 @@ from zoneinfo import available_timezones
 import click
 import yaml
 
-from rep_ai import project, sources
+from rep_ai import project
 from rep_ai.__main__ import INTERRUPTED, SIGNALS
+from rep_ai.landing import sources
 
 DONE, FAILED, SOME_REJECTED = 0, 1, 3
 # how the names of the runs' temporary folders begin
@@ -112,11 +113,11 @@ def _remove_unheld(folder: Path) -> None:
 @contextmanager
 def _in_words() -> Iterator[None]:
     """Turn whatever goes wrong into a _FailedError."""
-    from rep_ai.destinations import DestinationError
-    from rep_ai.load import LoadError
+    from rep_ai.commands.publish import PublishError
+    from rep_ai.landing.destinations import DestinationError
+    from rep_ai.landing.packages import LoadError
+    from rep_ai.landing.sources import SourceError
     from rep_ai.project import ProjectError
-    from rep_ai.publish import PublishError
-    from rep_ai.sources import SourceError
 
     try:
         with _interruptible() as came:
@@ -303,8 +304,11 @@ def _work(
     **options: Any,
 ) -> NoReturn:
     """Ingest, and build if the command says so; then end with the exit code."""
-    from rep_ai import load, progress, publish, report
-    from rep_ai.destinations import DuckDB, of_target
+    from rep_ai.commands import publish
+    from rep_ai.console import progress
+    from rep_ai.console import run_summary as report
+    from rep_ai.landing import packages as load
+    from rep_ai.landing.destinations import DuckDB, of_target
 
     observer = progress.observer(quiet=quiet, as_json=as_json)
     outcome = report.Outcome(command)
@@ -362,7 +366,7 @@ def _work(
 
 def _settings(variables: dict[str, Any]) -> dict[str, Any]:
     """The project's variables, those that the commands read checked."""
-    from rep_ai.load import SCHEMA_NAME
+    from rep_ai.landing.packages import SCHEMA_NAME
 
     settings = project.variables(variables)
     schema = str(settings["rep_ai_source_schema"])
@@ -412,8 +416,8 @@ def _build(
 @_speaks
 def export(directory: Path, target: str) -> None:
     """Replace DIRECTORY by the marts as Parquet files with a manifest."""
-    from rep_ai import publish
-    from rep_ai.destinations import of_target
+    from rep_ai.commands import publish
+    from rep_ai.landing.destinations import of_target
 
     destination = of_target(target)
     with destination.lock(), _working_folder():
@@ -462,8 +466,8 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
 @_speaks
 def types(target: str, add: Sequence[str], *, add_all: bool) -> None:
     """List the action and interaction types that no seed knows, or add them to the seeds."""
-    from rep_ai import report
-    from rep_ai.destinations import of_target
+    from rep_ai.console import run_summary as report
+    from rep_ai.landing.destinations import of_target
 
     report.types(of_target(target), add, add_all=add_all)
 
@@ -508,8 +512,8 @@ def status(
     within: timedelta | None,
 ) -> None:
     """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
-    from rep_ai import status as look
-    from rep_ai.destinations import of_target
+    from rep_ai.commands import status as look
+    from rep_ai.landing.destinations import of_target
 
     now = datetime.now(UTC).replace(tzinfo=None)
     try:
@@ -541,8 +545,8 @@ def status(
 @_speaks
 def report(file: Path | None, target: str, variables: dict[str, Any]) -> None:
     """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
-    from rep_ai import page
-    from rep_ai.destinations import of_target
+    from rep_ai import report_page as page
+    from rep_ai.landing.destinations import of_target
 
     html = page.render(of_target(target), str(_settings(variables)["rep_ai_timezone"]))
     if file is None:

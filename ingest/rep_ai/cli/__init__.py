@@ -1,0 +1,5 @@
+"""The command line."""
+
+from rep_ai.cli.app import main
+
+__all__ = ["main"]

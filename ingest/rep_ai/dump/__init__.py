@@ -1,0 +1,1 @@
+"""One dump: the vendor's format, and how a document is read."""

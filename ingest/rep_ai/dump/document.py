@@ -1,0 +1,271 @@
+"""One dump, read in place: a JSON document of any size in, Arrow batches of text columns out.
+
+The document is mapped, never built as Python objects: `msgspec` skips over it to check the grammar
+and to find the collections, which are then cut into chunks of whole entries.
+"""
+
+import hashlib
+import re
+from array import array
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rep_ai.dump import chunks
+from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, Collection
+from rep_ai.dump.records import (
+    Shape,
+    UnreadableError,
+    flaw,
+    json_object,
+    read,
+    row_columns,
+    storable,
+    value_text,
+)
+from rep_ai.dump.text import TOO_DEEP, RejectedError, Span, Text
+
+# other entries that are held at once
+MAX_ROWS = 100_000
+
+# 2000-01-01 to 2100-01-01 UTC
+TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
+
+_SEMVER = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?",
+    re.ASCII,
+)
+
+_OWN = [("_delivery_id", pa.string()), ("_position", pa.int64()), ("_key", pa.string())]
+RECORD_TABLES: dict[str, pa.Schema] = {
+    **{
+        c.name: pa.schema(
+            [*_OWN, *((name, pa.string()) for name in c.fields), ("_extra", pa.string())]
+        )
+        for c in COLLECTIONS
+    },
+    "other_entries": pa.schema([*_OWN, ("collection", pa.string()), ("record", pa.string())]),
+    "rejected_records": pa.schema(
+        [*_OWN, ("collection", pa.string()), ("record", pa.string()), ("reason", pa.string())]
+    ),
+}
+
+
+class EqualKeysError(Exception):
+    """Chunks of one collection share a key, so that the last one cannot be told in time."""
+
+
+@dataclass
+class Header:
+    """The scalars of a document, as text, and the raw rows it holds."""
+
+    version: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    extra: str | None = None
+    # raw table -> rows; None where the collection is absent or null
+    counts: dict[str, int | None] = field(default_factory=dict)
+
+
+class Document:
+    """A dump whose grammar, version and window are sound.
+
+    Args:
+        path: the decompressed document; it stays mapped.
+        supported_major: the only major version that is loaded.
+
+    Attributes:
+        delivery_id: SHA-256 of the file's bytes, in hexadecimal.
+        header: the scalars; `counts` is whole once `batches` has ended.
+        rejection: why the document cannot be loaded, and what to do; else None.
+        careful: `batches` keeps each object collection in one piece, at the cost of memory.
+    """
+
+    def __init__(self, path: Path, supported_major: int = 1) -> None:
+        """Map the document, check it and find its collections."""
+        self.header = Header()
+        self.rejection: str | None = None
+        self.careful = False
+        self._collections: list[tuple[Collection, Span]] = []
+        self._others: list[tuple[str, Span]] = []
+        if path.stat().st_size == 0:
+            self.delivery_id = hashlib.sha256(b"").hexdigest()
+            self.rejection = "the file is empty; ask for the night again"
+            return
+        with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
+            self._text = Text(file.fileno())
+            self._chunks = chunks.Chunks(self._text)
+            digest = pool.submit(hashlib.sha256, self._text.raw)
+            try:
+                self._text.check()
+                self._find_collections()
+                self._check_header(supported_major)
+            except RejectedError as error:
+                self.rejection = str(error)
+            self.delivery_id = digest.result().hexdigest()
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of it `batches` has cut into chunks so far."""
+        return self._chunks.bytes_read
+
+    def _find_collections(self) -> None:
+        """Tell known collections, unknown ones and scalars apart."""
+        known = {c.name: c for c in COLLECTIONS}
+        self.header.counts = {**dict.fromkeys(known), "other_entries": 0, "rejected_records": 0}
+        scalars: dict[str, bytes] = {}
+        size = 0
+        for name, span in self._text.members.items():
+            first = self._text.raw[span.start : span.start + 1]
+            if name in known:
+                if first == (b"{" if known[name].is_object else b"["):
+                    self._collections.append((known[name], span))
+                    self.header.counts[name] = 0
+                elif first != b"n":
+                    wanted = "an object" if known[name].is_object else "an array"
+                    raise RejectedError(
+                        f"`{name}` is not {wanted}: the shape is not a dump's; check the source"
+                    )
+            elif first in (b"{", b"[") and not self._text.is_empty(span):
+                self._others.append((name, span))
+            else:
+                size += len(name) + span.end - span.start
+                if size > chunks.MAX_ENTRY_BYTES:
+                    raise RejectedError(chunks.TOO_LARGE)
+                scalars[name] = self._text.raw[span.start : span.end]
+        try:
+            for name in HEADER_FIELDS:
+                setattr(self.header, name, value_text(scalars.pop(name, b"null"), name))
+        except UnreadableError as error:
+            raise RejectedError(f"{error}; ask for the night again") from None
+        self.header.extra = json_object(scalars)
+
+    def _check_header(self, supported_major: int) -> None:
+        header = self.header
+        version = _SEMVER.fullmatch(header.version or "")
+        if version is None:
+            raise RejectedError(
+                f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0; "
+                "ask for the night again"
+            )
+        if version[1] != str(supported_major):
+            raise RejectedError(
+                f"version {_shown(header.version)} is not {supported_major}.x, and another major "
+                "version may mean something else by its fields; upgrade, then --retry-rejected"
+            )
+        start, end = read_time(header.start_time), read_time(header.end_time)
+        if start is None or end is None or start >= end:
+            raise RejectedError(
+                f"no readable window: `start_time` is {_shown(header.start_time)}, `end_time` "
+                f"{_shown(header.end_time)}, and two epoch milliseconds in order are needed; "
+                "ask for the night again"
+            )
+
+    def batches(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (raw table, rows) for all entries, collection after collection.
+
+        Raises:
+            EqualKeysError: set `careful` and start again; what was yielded does not hold.
+            RejectedError: likewise, but the document cannot be loaded at all.
+        """
+        self._chunks.careful = self.careful
+        try:
+            for collection, span in self._collections:
+                yield from self._known(collection, span)
+            yield from self._unknown()
+        except RecursionError:
+            raise RejectedError(TOO_DEEP) from None
+
+    def _known(self, collection: Collection, span: Span) -> Iterator[tuple[str, pa.Table]]:
+        shape = Shape({name: set() for name in collection.fields})
+        keys = _Keys()
+        position = 0
+        for rows in self._chunks.each(span, partial(read, collection, shape)):
+            keys.add(rows.keys)
+            if len(rows.columns["_position"]):
+                yield collection.name, self._table(collection.name, rows.columns, position)
+            if rows.rejected:
+                columns = row_columns(rows.rejected)
+                yield "rejected_records", self._table("rejected_records", columns, position)
+            position += rows.length
+        keys.check()
+
+    def _unknown(self) -> Iterator[tuple[str, pa.Table]]:
+        """Read the collections that are not known, small ones together."""
+        others: list[tuple[Any, ...]] = []
+        rejected: list[tuple[Any, ...]] = []
+        size = 0
+        for name, span in self._others:
+            keys, position = _Keys(), 0
+            for entries in self._chunks.each(span, lambda chunk: list(chunk.entries())):
+                keys.add([entry.key for entry in entries if entry.key is not None])
+                for entry in entries:
+                    row = (position, storable(entry.key), storable(name), entry.text.decode())
+                    flaws = flaw("the name of the collection", name), flaw("the key", entry.key)
+                    if any(flaws):
+                        rejected.append((*row, "; ".join(filter(None, flaws))))
+                    else:
+                        others.append(row)
+                    position += 1
+                size += sum(len(entry.text) for entry in entries)
+                if size >= chunks.CHUNK_BYTES or len(others) >= MAX_ROWS:
+                    yield from self._tables(others, rejected)
+                    size = 0
+            keys.check()
+        yield from self._tables(others, rejected)
+
+    def _tables(
+        self, others: list[tuple[Any, ...]], rejected: list[tuple[Any, ...]]
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Make tables of the rows, and forget the rows."""
+        for name, rows in (("other_entries", others), ("rejected_records", rejected)):
+            if rows:
+                yield name, self._table(name, row_columns(rows), 0)
+                rows.clear()
+
+    def _table(self, name: str, columns: dict[str, pa.Array], position: int) -> pa.Table:
+        count = len(columns["_position"])
+        self.header.counts[name] = (self.header.counts[name] or 0) + count
+        columns["_delivery_id"] = pa.repeat(self.delivery_id, count)
+        columns["_position"] = pc.add(columns["_position"], position)
+        schema = RECORD_TABLES[name]
+        return pa.table([columns[column] for column in schema.names], schema=schema)
+
+
+class _Keys:
+    """Whether any key stands twice in a collection, at eight bytes a key."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._chunks = 0
+
+    def add(self, keys: list[str]) -> None:
+        self._chunks += 1
+        self._hashes.extend(map(hash, keys))
+
+    def check(self) -> None:
+        # within one chunk the decoder has seen to it
+        if self._chunks > 1 and len(self._hashes):
+            hashes = pa.array(self._hashes, pa.int64())
+            if pc.count_distinct(hashes).as_py() < len(hashes):
+                raise EqualKeysError
+
+
+def read_time(text: str | None) -> int | None:
+    """Epoch milliseconds written as digits alone, from 2000 up to 2100; else None."""
+    if text is None or not text.isascii() or not text.isdigit():
+        return None
+    digits = text.lstrip("0").rjust(1, "0")
+    return int(digits) if len(digits) < 14 and int(digits) in TIME_RANGE_MS else None
+
+
+def _shown(text: str | None) -> str:
+    return "missing" if text is None else repr(text if len(text) <= 40 else text[:37] + "...")

@@ -1,0 +1,165 @@
+"""The bytes of one dump, mapped: their encoding, their grammar, and where the values lie.
+
+Reading JSON is done by hand around `msgspec`, because no library known here reads a document that
+is larger than memory, keeps numbers digit for digit, and takes the lone surrogates of RFC 8259.
+"""
+
+import mmap
+import re
+from array import array
+from bisect import bisect_left
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+
+from rep_ai.dump.records import members, offset
+
+TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# what a dump may be mistaken for, by its first bytes
+_OTHER_KINDS = {
+    "compressed twice": (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
+    "a zip archive": (b"PK\x03\x04",),
+    "compressed by bzip2, not by gzip or zstd": (b"BZh",),
+}
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
+# what JSON has no words for, and some libraries write
+_NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+# an escape; group 1 where it is a surrogate without its other half
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
+
+class RejectedError(Exception):
+    """The document cannot be loaded; the message says what is wrong and what to do."""
+
+
+class Span(NamedTuple):
+    """Where a value lies: offsets of its first byte and of the one behind it."""
+
+    start: int
+    end: int
+
+
+class Text:
+    """The text of a document whose encoding and grammar are sound.
+
+    Args:
+        fileno: descriptor of the open file, which stays mapped.
+
+    Attributes:
+        raw: the bytes as the file has them.
+        parsed: the same, as JSON that msgspec reads: a copy only where `raw` holds surrogates
+            without their other half.
+        members: name -> span of each value of the document; of equal names the last.
+    """
+
+    def __init__(self, fileno: int) -> None:
+        """Map the file; `check` is to be called before anything else is asked."""
+        self._fileno = fileno
+        self.raw = mmap.mmap(fileno, 0, access=mmap.ACCESS_READ)
+        self.parsed = self.raw
+        self.members: dict[str, Span] = {}
+        # offsets of the surrogates that lack their other half, in order
+        self._damage = array("q")
+
+    def check(self) -> None:
+        """Check the whole document and find its members.
+
+        Raises:
+            RejectedError: the document cannot be read.
+        """
+        self._check_encoding()
+        try:
+            self.members = self._found_members()
+        except msgspec.ValidationError:
+            raise RejectedError(
+                "the document is not a JSON object: it is no dump; check the source"
+            ) from None
+        except msgspec.DecodeError as error:
+            raise RejectedError(f"not JSON: {self._why(error)}; ask for the night again") from None
+        except RecursionError:
+            raise RejectedError(TOO_DEEP) from None
+
+    def _check_encoding(self) -> None:
+        start = self.raw[:4]
+        for kind, marks in _OTHER_KINDS.items():
+            if start.startswith(marks):
+                raise RejectedError(f"the document is {kind}; check the source")
+        is_wide = b"\0" in (start[1:2], start[2:3])
+        if is_wide or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise RejectedError(
+                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the night again"
+            )
+        blank = _BLANK.match(self.raw)
+        if blank and blank.end() == len(self.raw):
+            raise RejectedError("the file is empty; ask for the night again")
+        whole = pa.array([0, len(self.raw)], pa.int64()).buffers()[1]
+        try:
+            pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self.raw)).validate(full=True)
+        except pa.ArrowInvalid:
+            raise RejectedError(
+                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the night again"
+            ) from None
+
+    def _found_members(self) -> dict[str, Span]:
+        try:
+            return self._decoded()
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            self._damage.extend(m.start() for m in _ESCAPE.finditer(self.raw) if m[1])
+            if not self._damage:
+                raise
+        self.parsed = self._mended()
+        found = self._decoded()
+        if sum(len(self.damage_within(span)) for span in found.values()) == len(self._damage):
+            return found
+        # names are not whole: read them from what they are cut of
+        spans = members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1)
+        return {name: Span(span.start, span.stop) for name, span in spans.items()}
+
+    def _why(self, error: msgspec.DecodeError) -> str:
+        """What is wrong with the grammar, and where."""
+        why = str(error).removeprefix("JSON is malformed: ")
+        why = why[:1].lower() + why[1:]
+        place = re.search(r"byte (\d+)", why)
+        at = int(place[1]) + self._offset() if place else 0
+        if place and (found := _NO_NUMBER.search(self.raw, max(at - 1, 0), at + 10)):
+            return f"{found[0].decode()} is no number ({place[0]})"
+        return why
+
+    def _offset(self) -> int:
+        return len(_BYTE_ORDER_MARK) if self.raw[:3] == _BYTE_ORDER_MARK else 0
+
+    def _decoded(self) -> dict[str, Span]:
+        start = self._offset()
+        decoded = msgspec.json.decode(memoryview(self.parsed)[start:], type=dict[str, Raw])
+        starts = {name: offset(raw, self.parsed) for name, raw in decoded.items()}
+        return {name: Span(at, at + len(decoded[name])) for name, at in starts.items()}
+
+    def _mended(self) -> mmap.mmap:
+        """A private copy whose lone surrogates are replacement characters, byte for byte.
+
+        RFC 8259 lets them stand, msgspec does not. Only the pages that change are copied.
+        """
+        copy = mmap.mmap(self._fileno, 0, access=mmap.ACCESS_COPY)
+        for at in self._damage:
+            copy[at : at + 6] = b"\\ufffd"
+        return copy
+
+    def is_empty(self, span: Span) -> bool:
+        """Whether a collection holds nothing."""
+        inner = _SPACE.match(self.parsed, span.start + 1)
+        return inner is not None and inner.end() == span.end - 1
+
+    def damage_within(self, span: Span) -> "array[int]":
+        """Offsets of the lone surrogates in a span."""
+        low, high = (bisect_left(self._damage, at) for at in span)
+        return self._damage[low:high]

@@ -1,0 +1,1 @@
+"""From dump files to the raw tables."""
