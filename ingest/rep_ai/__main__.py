@@ -5,8 +5,7 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = "interrupted; nothing is half loaded, run it again"
+from rep_ai.signals import INTERRUPTED, SIGNALS
 
 
 def _end(_: int, __: FrameType | None) -> NoReturn:

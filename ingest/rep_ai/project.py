@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+from rep_ai.errors import RepAiError
+from rep_ai.words import one_line
+
 DEFAULT_TARGET = "dev"
 # a file called as the schema rep_ai would make names ambiguous
 DEFAULT_DUCKDB = "warehouse.duckdb"
@@ -18,8 +21,8 @@ DEFAULT_DUCKDB = "warehouse.duckdb"
 SAMPLE_DUCKDB = "sample.duckdb"
 
 
-class ProjectError(Exception):
-    """The dbt project cannot be found or read; the message says what to do."""
+class ProjectError(RepAiError):
+    """The dbt project cannot be found or read."""
 
 
 def directory() -> Path:
@@ -27,7 +30,7 @@ def directory() -> Path:
     for path in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (path / "dbt_project.yml").is_file():
             return path
-    raise ProjectError("no dbt_project.yml here; run rep-ai in a checkout of the project")
+    raise ProjectError("no dbt_project.yml here", to_do="run rep-ai in a checkout of the project")
 
 
 def installs(extra: str) -> str:
@@ -44,7 +47,7 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
             raise ValueError("it does not set the variables of rep_ai; run rep-ai in its checkout")
         return {**ours, **(overrides or {})}
     except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise ProjectError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
 
 
 def target() -> str:
@@ -105,8 +108,8 @@ def make_target_path() -> None:
         TemporaryFile(dir=path).close()
     except OSError as error:
         raise ProjectError(
-            f"{path} cannot be written: {error.strerror}; DBT_TARGET_PATH names another folder "
-            "for what dbt leaves"
+            f"{path} cannot be written: {error.strerror}",
+            to_do="DBT_TARGET_PATH names another folder for what dbt leaves",
         ) from None
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from rep_ai import project
-from rep_ai.landing.destinations import BusyError, DestinationError, DuckDB
+from rep_ai.landing.destinations import DuckDB
+from rep_ai.landing.errors import BusyError, DestinationError
 
 NAMES = (project.SAMPLE_DUCKDB, project.DEFAULT_DUCKDB)
 
@@ -23,7 +24,7 @@ def set_aside(path: Path) -> Path:
     database = DuckDB(path)
     with database.lock():
         try:
-            database.look().close()
+            database.connect_to_read().close()
         except BusyError:
             raise
         except DestinationError:
@@ -32,7 +33,7 @@ def set_aside(path: Path) -> Path:
         moment = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
         aside = path.with_name(f"{path.stem}-{moment}{path.suffix}")
         if aside.exists():
-            raise DestinationError(f"{aside} is there already; try again in a second")
+            raise DestinationError(f"{aside} is there already", to_do="try again in a second")
         path.rename(aside)
         # what a killed writer has left in it is a part of the database
         wal = path.with_name(f"{path.name}.wal")

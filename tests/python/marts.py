@@ -25,9 +25,11 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from oracle import JSON_COLUMNS, Delivery, Row, canonical_json, engines_may_differ
-from rep_ai.landing import packages as load
-from rep_ai.landing import user_agents
-from rep_ai.landing.sources import MAX_DOCUMENT_BYTES, SourceFile
+from rep_ai.landing import packages, raw_tables, results, user_agents
+from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
+from rep_ai.landing.ledger import Ledger
+from rep_ai.landing.raw_tables import TABLES
+from rep_ai.landing.sources import SourceFile
 
 PROJECT = Path(__file__).resolve().parents[2]
 RAW_SCHEMA = "rep_ai_raw"
@@ -153,28 +155,28 @@ class Load:
 
 def land(loads: Iterable[Load], folder: Path) -> dict[str, pa.Table]:
     """The raw tables after some loads, made by the real reader."""
-    tables: dict[str, list[pa.Table]] = {name: [] for name in load.TABLES}
+    tables: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
     finished: list[tuple[str, int]] = []
-    ledger = load.Ledger({}, {})
+    ledger = Ledger({}, {})
     for number, each in enumerate(loads):
         # the newer the load, the less its id: load ids mean nothing
         load_id = f"{1_900_000_000 - number}.5"
-        seen = load.Ledger({}, {}) if each.forgetful or not each.completed else ledger
-        package = load._Package([], seen, each.supported_major, MAX_DOCUMENT_BYTES)
+        seen = Ledger({}, {}) if each.forgetful or not each.completed else ledger
+        package = packages.Package([], seen, each.supported_major, MAX_DOCUMENT_BYTES)
         for name, rows in _read(package, each.deliveries, folder):
             column = pa.array([load_id] * len(rows), pa.string())
             tables[name].append(rows.append_column("_dlt_load_id", column))
         if each.completed:
             finished += [(load_id, 0)] * each.rows_in_loads
             ledger.contents.update(
-                (v.delivery_id, v.file.url) for v in package.verdicts if v.status == load.LOADED
+                (v.delivery_id, v.file.url) for v in package.results if v.status == results.LOADED
             )
         elif number % 2:
             finished.append((load_id, 1))
     landed = {
         name: pa.concat_tables(
             [
-                load.TABLES[name].append(pa.field("_dlt_load_id", pa.string())).empty_table(),
+                TABLES[name].append(pa.field("_dlt_load_id", pa.string())).empty_table(),
                 *tables[name],
             ]
         )
@@ -209,8 +211,8 @@ def _read(
                 path=str(path),
             )
         )
-    if package.verdicts:
-        yield "deliveries", load._rows(package.verdicts)
+    if package.results:
+        yield "deliveries", raw_tables.deliveries(package.results)
 
 
 # ------------------------------------------------------------------------------------------ marts

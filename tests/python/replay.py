@@ -455,7 +455,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt"),
-        *("rep_ai.landing.packages", "rep_ai.console.run_summary"),
+        *("rep_ai.commands.run", "rep_ai.console.progress"),
         *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
     ]
 )

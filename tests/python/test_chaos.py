@@ -27,7 +27,8 @@ import pytest
 from loads import Place, Tables, difference, dump, torn, write
 from marts import RAW_SCHEMA
 from rep_ai.dump import chunks
-from rep_ai.landing import packages as load
+from rep_ai.landing import packages
+from rep_ai.landing.raw_tables import TABLES
 from rep_ai.sample import write_sample
 
 KILLS = int(os.environ.get("REP_AI_KILLS", "7"))
@@ -37,11 +38,11 @@ FELL: Counter[str] = Counter()
 
 # several packages, and several batches of a file
 SMALL = (
-    "from rep_ai.dump import chunks; from rep_ai.landing import packages as load; "
-    "load.PACKAGE_BYTES = 300_000; "
+    "from rep_ai.dump import chunks; from rep_ai.landing import packages; "
+    "packages.PACKAGE_BYTES = 300_000; "
     "chunks.FIRST_CHUNK_BYTES = 5_000; chunks.CHUNK_BYTES = 50_000"
 )
-assert load.PACKAGE_BYTES and chunks.FIRST_CHUNK_BYTES and chunks.CHUNK_BYTES
+assert packages.PACKAGE_BYTES and chunks.FIRST_CHUNK_BYTES and chunks.CHUNK_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def undisturbed(new_place: Callable[[str], Place], nights: Path) -> Callable[[st
             # not vacuous: all raw tables hold something, all marts are there
             tables = known[target, command].tables
             raw = [name for name in tables if name.startswith(f"{RAW_SCHEMA}.")]
-            assert len(raw) == len(load.TABLES) + 1 and all(tables[name] for name in raw)
+            assert len(raw) == len(TABLES) + 1 and all(tables[name] for name in raw)
             assert sum(name.startswith("rep_ai.") for name in tables) >= 14 * (command == "run")
         return known[target, command]
 

@@ -25,13 +25,15 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from rep_ai.cli import app as cli
-from rep_ai.commands import status
-from rep_ai.console import progress
-from rep_ai.console import run_summary as report
+from rep_ai import cli
+from rep_ai.cli.errors import handle_errors
+from rep_ai.commands.ingest import ingest
+from rep_ai.console import progress, run_summary
 from rep_ai.dump.document import RECORD_TABLES
-from rep_ai.landing import packages as load
-from rep_ai.landing.destinations import BusyError, DuckDB, of_target
+from rep_ai.errors import RepAiError
+from rep_ai.landing.destinations import DuckDB, of_target
+from rep_ai.landing.errors import BusyError
+from rep_ai.warehouse import health
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -170,9 +172,9 @@ def test_run_says_what_came_out(place: Place) -> None:
             assert found, mart
             (rows,) = connection.execute(f"select count(*) from rep_ai.{mart}").fetchall()
             assert rows == (int(found[1].replace(",", "")),)
-        assert connection.execute(rendered(report.FIRST_QUERY)).fetchall()
+        assert connection.execute(rendered(run_summary.FIRST_QUERY)).fetchall()
     assert str(place.database) in place.said
-    assert report.FIRST_QUERY in place.said
+    assert run_summary.FIRST_QUERY in place.said
 
 
 def test_run_names_unknown_types_and_the_command(place: Place) -> None:
@@ -530,7 +532,7 @@ def test_a_long_file_is_not_silent(
         monkeypatch.setattr(progress, "PATIENCE", patience)
         lines, database = io.StringIO(), DuckDB(tmp_path / f"{patience}.duckdb")
         with database.lock():
-            done = load.ingest(
+            done = ingest(
                 [str(place.dumps)], database, schema="raw", observer=progress.Lines(lines)
             )
         assert len(done.loaded) == 15
@@ -747,7 +749,7 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     assert [(row["deliveries"], row["version"]) for row in found["redelivered"]] == [(2, "1.0.1")]
     assert found["newest_window_end_at"] == "2025-04-07T18:00:00Z"
     by_start = {row["from"]: row["records"]["actions"] for row in found["last_nights"]}
-    assert len(found["last_nights"]) == status.LAST_NIGHTS
+    assert len(found["last_nights"]) == health.LAST_WINDOWS
     small = {"count": 9, "usual": 100, "change": -0.91}
     assert by_start["2025-04-03T06:00:00Z"] == small
     # a quiet day of the weekend is as usual
@@ -810,8 +812,8 @@ while True:
 def test_readers_do_not_kill_a_run(own: dict[str, str], place: Place) -> None:
     """A file that is looked at again and again, by status and by a tool that holds it a while."""
     code = (
-        "from rep_ai import cli; from rep_ai.landing import packages as load; "
-        "load.PACKAGE_BYTES = 300_000; cli.main()"
+        "from rep_ai import cli; from rep_ai.landing import packages; "
+        "packages.PACKAGE_BYTES = 300_000; cli.main()"
     )
     known = query(place.database, "select count(*) from rep_ai_raw.unique_visitors")
     reader = subprocess.Popen([sys.executable, "-c", READER, own["REP_AI_DUCKDB"]])
@@ -879,11 +881,11 @@ def test_a_file_that_stays_open_elsewhere(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line names the process that has it open."""
-    monkeypatch.setattr("rep_ai.landing.destinations.WRITER_PATIENCE", 0.2)
+    monkeypatch.setattr("rep_ai.landing.destinations.duckdb.WRITER_PATIENCE", 0.2)
     database = DuckDB(tmp_path / "a.duckdb")
     database.connect().close()
     with held(database.path) as reader, database.lock(), pytest.raises(BusyError) as failed:
-        load.ingest([str(place.dumps)], database, schema="raw")
+        ingest([str(place.dumps)], database, schema="raw")
     assert str(failed.value) == (
         f"{database.path} is open in another program (process {reader.pid}): "
         "close it, then run again"
@@ -943,7 +945,7 @@ def test_a_full_disk(place: Place, own: dict[str, str]) -> None:
 
 def test_advice_for_a_full_disk() -> None:
     """Where and how to make room."""
-    with pytest.raises(cli._FailedError, match="make room where the database is"), cli._in_words():
+    with pytest.raises(RepAiError, match="make room where the database is"), handle_errors():
         raise OSError(28, os.strerror(28), "somewhere")
 
 

@@ -19,9 +19,10 @@ import pytest
 
 import pages
 from marts import PROJECT, RAW_SCHEMA, environment
+from rep_ai.commands.ingest import ingest
 from rep_ai.dump.format import COLLECTIONS
-from rep_ai.landing import packages as load
 from rep_ai.landing.destinations import DuckDB
+from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.user_agents import USER_AGENTS
 
 # raw columns that may hold personal data, and columns that are made of them under other names
@@ -188,7 +189,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for path, dump in zip(paths, dumps, strict=True):
         path.write_text(json.dumps(dump), encoding="utf-8")
     database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
-    report = load.ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
+    report = ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
     assert len(report.loaded) == len(dumps)
     build = dbt(folder, "build")
     assert build.returncode == 0, build.stdout
@@ -237,7 +238,7 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
         if source["name"] != "_dlt_loads"
     }
     assert listed == {
-        **{name: [*schema.names, "_dlt_load_id"] for name, schema in load.TABLES.items()},
+        **{name: [*schema.names, "_dlt_load_id"] for name, schema in TABLES.items()},
         "user_agents": USER_AGENTS.names,
     }
 

@@ -45,8 +45,10 @@ from oracle import (
     seconds,
     timestamp,
 )
-from rep_ai.landing import packages as load
-from rep_ai.landing.destinations import Destination, DestinationError, of_target
+from rep_ai.commands.ingest import ingest
+from rep_ai.landing.destinations import Destination, of_target
+from rep_ai.landing.errors import DestinationError
+from rep_ai.landing.raw_tables import TABLES
 
 ENGINES = ("dev", "postgres")
 TIMEZONE = "America/Chicago"
@@ -364,8 +366,7 @@ def bucket(
         project = manifest(environments[target])
         with connected(environments[target]) as connection:
             landed[target] = {
-                name: fetch(connection, f"{RAW_SCHEMA}.{name}", ["_dlt_load_id"])
-                for name in load.TABLES
+                name: fetch(connection, f"{RAW_SCHEMA}.{name}", ["_dlt_load_id"]) for name in TABLES
             }
             built[target] = {m.name: fetch(connection, m.relation) for m in project.marts}
     return Bucket(landed, built)
@@ -456,11 +457,11 @@ def test_postgres_forgets_loads_that_never_completed(landing: Destination, tmp_p
 
     def run() -> tuple[int, list[tuple[int, int]]]:
         with landing.lock():
-            loaded = len(load.ingest([str(tmp_path)], landing, schema=RAW_SCHEMA).loaded)
+            loaded = len(ingest([str(tmp_path)], landing, schema=RAW_SCHEMA).loaded)
         with closing(landing.connect()) as connection:
             cursor = connection.cursor()
             counts = []
-            for table in load.TABLES:
+            for table in TABLES:
                 cursor.execute(
                     f"select count(*), count(distinct _dlt_load_id) from {RAW_SCHEMA}.{table}"
                 )

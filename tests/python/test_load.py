@@ -16,13 +16,15 @@ import pytest
 import zstandard
 
 from loads import NIGHT, Place, dump, torn, write
-from rep_ai.console.progress import Observer
+from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.dump import chunks, document
-from rep_ai.landing import packages as load
-from rep_ai.landing import sources
-from rep_ai.landing.destinations import DestinationError, DuckDB
-from rep_ai.landing.packages import LoadError, Report
-from rep_ai.landing.sources import SourceError, SourceFile
+from rep_ai.landing import packages, sources
+from rep_ai.landing.destinations import DuckDB
+from rep_ai.landing.errors import DestinationError, LoadError, SourceError
+from rep_ai.landing.observer import Observer
+from rep_ai.landing.raw_tables import TABLES
+from rep_ai.landing.results import Report
+from rep_ai.landing.sources import SourceFile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
@@ -47,7 +49,7 @@ def ingest(source: Path | Sequence[Path], database: Path, **options: Any) -> Rep
     listed = [source] if isinstance(source, Path) else source
     destination = DuckDB(database)
     with destination.lock():
-        return load.ingest(list(map(str, listed)), destination, schema="raw", **options)
+        return land_files(list(map(str, listed)), destination, schema="raw", **options)
 
 
 def outcome(report: Report) -> dict[str, int]:
@@ -87,7 +89,7 @@ def contents(database: Path, schema: str = "raw") -> dict[str, list[str]]:
         table: sorted(
             map(str, query(database, f"select * exclude (_dlt_load_id) from {schema}.{table}"))
         )
-        for table in load.TABLES
+        for table in TABLES
     }
 
 
@@ -184,7 +186,7 @@ def test_the_current_delivery(tmp_path: Path) -> None:
 
 def test_several_packages(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one package loads is known to the next; a package may hold many files."""
-    monkeypatch.setattr(load, "PACKAGE_BYTES", 2 * len(dump(0)))
+    monkeypatch.setattr(packages, "PACKAGE_BYTES", 2 * len(dump(0)))
     seen: list[tuple[str, str]] = []
     for number, night in enumerate([0, 1, 0, 2, 0, 3, 3]):
         write(dumps / f"{number}.json", dump(night))
@@ -205,7 +207,7 @@ def test_several_packages(dumps: Path, database: Path, monkeypatch: pytest.Monke
 
 def test_stores_without_times(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a store tells no time, every file is read, and still nothing is loaded twice."""
-    monkeypatch.setattr(sources, "_moment", lambda _: None)
+    monkeypatch.setattr(sources, "moment", lambda _: None)
     path = write(dumps / "latest.json", dump(0))
     write(dumps / "bad.json", b"{}")
     assert outcome(ingest(dumps, database)) == {"loaded": 1, "rejected": 1}
@@ -236,7 +238,7 @@ def test_rejected_files(dumps: Path, database: Path) -> None:
             },
             "_dlt_load_id": "VARCHAR",
         }
-        for table, schema in load.TABLES.items()
+        for table, schema in TABLES.items()
     }
     assert {
         name: found for name, found in columns(database).items() if name in expected
@@ -348,8 +350,8 @@ def test_leftovers(dumps: Path, database: Path) -> None:
     ingest(dumps, database)
     whole = contents(database)
     with duckdb.connect(str(database)) as connection:
-        for table in load.TABLES:
-            names = ", ".join(load.TABLES[table].names)
+        for table in TABLES:
+            names = ", ".join(TABLES[table].names)
             connection.execute(
                 f"insert into raw.{table} by name "
                 f"select {names}, '1.5' as _dlt_load_id from raw.{table}"
@@ -415,7 +417,7 @@ def test_a_database_of_another_kind(dumps: Path, database: Path) -> None:
 def test_schema_names(dumps: Path, database: Path, schema: str) -> None:
     """A name that dlt would change is refused: the ledger would be looked for elsewhere."""
     with pytest.raises(LoadError, match="use lower-case letters"):
-        load.ingest([str(dumps)], DuckDB(database), schema=schema)
+        land_files([str(dumps)], DuckDB(database), schema=schema)
 
 
 def test_lock(dumps: Path, database: Path) -> None:

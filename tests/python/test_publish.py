@@ -21,9 +21,10 @@ import psycopg2
 import pytest
 
 from loads import Place, names
-from rep_ai.commands import publish
-from rep_ai.commands.publish import PublishError
-from rep_ai.landing.destinations import DestinationError, DuckDB, Postgres
+from rep_ai.commands import export, publish
+from rep_ai.commands.copies import PublishError
+from rep_ai.landing.destinations import DuckDB, Postgres
+from rep_ai.landing.errors import DestinationError
 
 MARTS = 14
 
@@ -162,7 +163,7 @@ def test_who_has_the_old_copy_open_keeps_it(built: Place, tmp_path: Path) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rep_ai.commands import publish
+from rep_ai.commands import export, publish
 from rep_ai.landing.destinations import DuckDB
 calls = 0
 def kill(*_):
@@ -171,18 +172,19 @@ def kill(*_):
     if calls == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return _kept(*_)
-_kept = getattr(publish, sys.argv[1])
-setattr(publish, sys.argv[1], kill)
+module = publish if sys.argv[5:] else export
+_kept = getattr(module, sys.argv[1])
+setattr(module, sys.argv[1], kill)
 database, target = map(Path, sys.argv[3:5])
 if sys.argv[5:]:
     publish.publish(DuckDB(database), target, Path(sys.argv[5]))
 else:
-    publish.export(DuckDB(database), target)
+    export.export(DuckDB(database), target)
 """
 
 
 @pytest.mark.parametrize(
-    ("step", "call"), [("_comments", 1), ("_comments", 8), ("_to_disk", 1), ("_to_disk", 2)]
+    ("step", "call"), [("_comments", 1), ("_comments", 8), ("to_disk", 1), ("to_disk", 2)]
 )
 def test_a_kill_leaves_a_whole_copy(built: Place, tmp_path: Path, step: str, call: int) -> None:
     """The old one, or the new one after the last step; and what lies there goes with the next."""
@@ -202,7 +204,7 @@ def test_a_kill_leaves_a_whole_copy(built: Place, tmp_path: Path, step: str, cal
         ]
         command.append(manifest)
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        assert (copy.stat().st_ino == was) == ((step, call) != ("_to_disk", 2))
+        assert (copy.stat().st_ino == was) == ((step, call) != ("to_disk", 2))
         assert len(query(copy, "select 1 from duckdb_tables()")) == MARTS
         assert len(inside(tmp_path)) <= 3
     publish.publish(DuckDB(built.database), copy, manifest)
@@ -277,7 +279,7 @@ def test_a_copy_that_nobody_can_read_stays(
     built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damaged, or held by one who writes; one without a table is nobody's."""
-    monkeypatch.setattr("rep_ai.landing.destinations.READER_PATIENCE", 0)
+    monkeypatch.setattr("rep_ai.landing.destinations.duckdb.READER_PATIENCE", 0)
     copy = tmp_path / "copy.duckdb"
     with duckdb.connect(str(copy)):
         pass
@@ -346,13 +348,13 @@ def test_an_export_is_what_its_manifest_says(built: Place, tmp_path: Path) -> No
     )
     starts = [d["window_start_at"] for d in manifest["deliveries"]]
     assert starts == sorted(starts) and starts[0] == "2026-03-01T06:00:00.000Z"
-    assert publish.export(DuckDB(built.database), folder) == manifest
+    assert export.export(DuckDB(built.database), folder) == manifest
 
 
 def test_readers_see_one_export_or_the_other(built: Place, tmp_path: Path) -> None:
     """At any moment all that a manifest names is there."""
     folder = tmp_path / "export"
-    publish.export(DuckDB(built.database), folder)
+    export.export(DuckDB(built.database), folder)
     over = Event()
     seen: list[int] = []
     wrong: list[str] = []
@@ -378,7 +380,7 @@ def test_readers_see_one_export_or_the_other(built: Place, tmp_path: Path) -> No
     reader.start()
     try:
         for _ in range(5):
-            publish.export(DuckDB(built.database), folder)
+            export.export(DuckDB(built.database), folder)
     finally:
         over.set()
         reader.join()
@@ -387,11 +389,11 @@ def test_readers_see_one_export_or_the_other(built: Place, tmp_path: Path) -> No
     assert inside(tmp_path) == ["export"]
 
 
-@pytest.mark.parametrize(("step", "call"), [("_described", 3), ("_to_disk", 2), ("_to_disk", 17)])
+@pytest.mark.parametrize(("step", "call"), [("_described", 3), ("to_disk", 2), ("to_disk", 17)])
 def test_a_kill_leaves_a_whole_export(built: Place, tmp_path: Path, step: str, call: int) -> None:
     """The old one, or the new one after the last step; and what lies there goes with the next."""
     folder = tmp_path / "export"
-    wanted = publish.export(DuckDB(built.database), folder)
+    wanted = export.export(DuckDB(built.database), folder)
     for _ in range(2):
         command: list[str | Path] = [
             sys.executable,
@@ -406,7 +408,7 @@ def test_a_kill_leaves_a_whole_export(built: Place, tmp_path: Path, step: str, c
         assert json.loads((folder / "manifest.json").read_text(encoding="utf-8")) == wanted
         assert len(inside(folder)) == MARTS + 1
         assert len(inside(tmp_path)) <= 2
-    publish.export(DuckDB(built.database), folder)
+    export.export(DuckDB(built.database), folder)
     assert inside(tmp_path) == ["export"]
 
 
@@ -414,11 +416,11 @@ def test_where_nothing_can_be_exchanged_two_renames_do(
     built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a system without that call."""
-    monkeypatch.setattr(publish, "_exchanged_at_once", lambda *_: False)
+    monkeypatch.setattr(export, "_exchanged_at_once", lambda *_: False)
     folder = tmp_path / "export"
-    first = publish.export(DuckDB(built.database), folder)
+    first = export.export(DuckDB(built.database), folder)
     was = folder.stat().st_ino
-    assert publish.export(DuckDB(built.database), folder) == first
+    assert export.export(DuckDB(built.database), folder) == first
     assert folder.stat().st_ino != was
     assert inside(tmp_path) == ["export"]
 
@@ -435,10 +437,10 @@ def test_an_export_never_takes_the_place_of_something_else(built: Place, tmp_pat
         done = built.run("export", place)
         assert done.returncode in (1, 2) and said in done.stderr
     (folder / "notes.txt").unlink()
-    publish.export(DuckDB(built.database), folder)
+    export.export(DuckDB(built.database), folder)
     (folder / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(PublishError, match="is no part of an export"):
-        publish.export(DuckDB(built.database), folder)
+        export.export(DuckDB(built.database), folder)
     assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
@@ -453,10 +455,10 @@ def test_an_export_waits_for_no_run(built: Place, tmp_path: Path) -> None:
 def test_nothing_to_export(tmp_path: Path) -> None:
     """No database, and one without marts."""
     with pytest.raises(PublishError, match="rep-ai run SOURCE"):
-        publish.export(DuckDB(tmp_path / "x.duckdb"), tmp_path / "export")
+        export.export(DuckDB(tmp_path / "x.duckdb"), tmp_path / "export")
     DuckDB(tmp_path / "x.duckdb").connect().close()
     with pytest.raises(PublishError, match="no marts in"):
-        publish.export(DuckDB(tmp_path / "x.duckdb"), tmp_path / "export")
+        export.export(DuckDB(tmp_path / "x.duckdb"), tmp_path / "export")
     assert inside(tmp_path) == ["x.duckdb"]
 
 
@@ -496,8 +498,8 @@ def test_a_server_is_exported_alike(
     server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the types that DuckDB writes, a few rows at a time."""
-    monkeypatch.setattr(publish, "ROWS", 2)
-    manifest = publish.export(server, tmp_path / "export")
+    monkeypatch.setattr(export, "ROWS", 2)
+    manifest = export.export(server, tmp_path / "export")
     assert manifest["deliveries"] == [
         {
             "delivery_id": "now",

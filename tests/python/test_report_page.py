@@ -24,10 +24,10 @@ from click.testing import CliRunner
 from playwright import sync_api
 
 from marts import PROJECT, RAW_SCHEMA, environment, rows_of
-from rep_ai import report_page as page
-from rep_ai.cli import app as cli
-from rep_ai.landing import packages as load
-from rep_ai.landing.destinations import DestinationError, DuckDB, Postgres
+from rep_ai import cli, report_page
+from rep_ai.commands.ingest import ingest
+from rep_ai.landing.destinations import DuckDB, Postgres
+from rep_ai.landing.errors import DestinationError
 from rep_ai.sample import write_sample
 
 WANTED = "the page is tested in a browser: "
@@ -74,7 +74,7 @@ class Marts:
 
     def html(self, timezone: str = ZONE) -> str:
         """The page."""
-        return page.render(DuckDB(self.path), timezone)
+        return report_page.render(DuckDB(self.path), timezone)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
     for missing in dumps[3:5]:
         missing.unlink()
     database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
-    assert load.ingest([str(folder / "dumps")], database, schema=RAW_SCHEMA).loaded
+    assert ingest([str(folder / "dumps")], database, schema=RAW_SCHEMA).loaded
     ran = subprocess.run(
         [
             *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
@@ -107,7 +107,7 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
 def empty(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Marts:
     folder = tmp_path_factory.mktemp("empty")
     return marts.changed(
-        folder / "empty.duckdb", *(f"delete from {{marts}}.{name}" for name in page.MARTS)
+        folder / "empty.duckdb", *(f"delete from {{marts}}.{name}" for name in report_page.MARTS)
     )
 
 
@@ -133,7 +133,7 @@ def shown(
     At the end nothing was said on the console, and nothing but the file was asked for.
     """
     file = folder / "report.html"
-    page.write(file, html)
+    report_page.write(file, html)
     context = browser.new_context(
         viewport={"width": width, "height": 800},
         color_scheme=scheme,
@@ -408,7 +408,7 @@ def test_postgres_gives_the_same_page(
         target.cursor() as cursor,
     ):
         cursor.execute("create schema rep_ai")
-        for mart in page.MARTS:
+        for mart in report_page.MARTS:
             relation = f'"{marts.path.stem}".rep_ai.{mart}'
             columns = source.execute(f"describe {relation}").fetchall()
             listed = ", ".join(f"{name} {kind}" for name, kind, *_ in columns)
@@ -417,7 +417,7 @@ def test_postgres_gives_the_same_page(
             if rows:
                 execute_values(cursor, f"insert into rep_ai.{mart} values %s", rows)
     target.close()
-    assert page.render(Postgres(), ZONE) == marts.html()
+    assert report_page.render(Postgres(), ZONE) == marts.html()
 
 
 def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> None:
@@ -575,7 +575,7 @@ def test_empty_marts_are_said_in_words(browser: Any, empty: Marts, tmp_path: Pat
         assert "None" not in tab.inner_text("body")
 
 
-@pytest.mark.parametrize("cleared", page.MARTS)
+@pytest.mark.parametrize("cleared", report_page.MARTS)
 def test_one_empty_mart_is_no_error(
     browser: Any, marts: Marts, tmp_path: Path, cleared: str
 ) -> None:
@@ -744,9 +744,9 @@ def test_the_command_writes_one_file(marts: Marts, tmp_path: Path) -> None:
 
 def test_a_page_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
-    page.write(file, "old")
+    report_page.write(file, "old")
     with pytest.raises(UnicodeEncodeError):
-        page.write(file, "new \ud800")
+        report_page.write(file, "new \ud800")
     assert file.read_text(encoding="utf-8") == "old"
     assert [*tmp_path.iterdir()] == [file]
 

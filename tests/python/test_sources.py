@@ -30,8 +30,10 @@ from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from rep_ai.landing import sources
-from rep_ai.landing.sources import BrokenError, ChangedError, SourceError, decompressed, find
+from rep_ai.landing import fetch, sources
+from rep_ai.landing.errors import BrokenError, ChangedError, SourceError
+from rep_ai.landing.fetch import decompressed
+from rep_ai.landing.sources import find
 
 TEXT = b'{"some": "text"}' * 1000
 
@@ -334,7 +336,7 @@ def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> Non
             bomb.write(zeros)
     (file,) = find([str(write(tmp_path / "a.json", packed.getvalue()))])
     blocks = []
-    write_blocks = sources._write
+    write_blocks = fetch._write
 
     def measured(chunks: Iterator[bytes], *arguments: Any) -> None:
         def measure() -> Iterator[bytes]:
@@ -344,7 +346,7 @@ def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> Non
 
         write_blocks(measure(), *arguments)
 
-    monkeypatch.setattr(sources, "_write", measured)
+    monkeypatch.setattr(fetch, "_write", measured)
     with pytest.raises(BrokenError, match="larger than"):
         content(file, 100 << 20)
     assert sum(blocks) <= 300 << 20 and max(blocks) <= 200 << 20
@@ -469,10 +471,10 @@ def test_the_handler_of_a_truncation_goes(tmp_path: Path) -> None:
     """Whoever handled the signal before does so afterwards."""
     code = """
 import faulthandler, mmap, os, sys
-from rep_ai.landing import sources
+from rep_ai.landing import fetch, sources
 faulthandler.enable()
 (file,) = sources.find(sys.argv[1:])
-with sources.decompressed(file) as path, path.open("rb") as opened:
+with fetch.decompressed(file) as path, path.open("rb") as opened:
     mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
 os.truncate(path, 0)
 mapped[0]
@@ -578,7 +580,7 @@ def test_a_store_that_does_not_answer(
         raise ConnectionError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "_PATIENCE_SECONDS", 0.1)
+        patch.setattr(fetch, "_PATIENCE_SECONDS", 0.1)
         patch.setattr(MemoryFileSystem, "get_file", fails)
         for file, said in zip(found, ("gone", "not tried", "not tried"), strict=True):
             with pytest.raises(SourceError, match=said):
@@ -662,4 +664,4 @@ def test_archives(tmp_path: Path) -> None:
 )
 def test_times_of_stores(value: Any, moment: datetime | None) -> None:
     """Whatever a store says."""
-    assert sources._moment(value) == moment
+    assert sources.moment(value) == moment

@@ -39,14 +39,14 @@ ODD_NAMES = (
 # what lists, then reads once it is told to
 READ_LATER = """
 import sys
-from rep_ai.landing import sources
+from rep_ai.landing import errors, fetch, sources
 (file,) = sources.find(sys.argv[1:])
 print("listed", flush=True)
 sys.stdin.readline()
 try:
-    with sources.decompressed(file) as path:
+    with fetch.decompressed(file) as path:
         print(path.read_bytes().decode())
-except sources.SourceError as error:
+except errors.SourceError as error:
     print(error)
 """
 

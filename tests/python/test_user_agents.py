@@ -11,11 +11,11 @@ import pytest
 
 from loads import Place, dump, write
 from marts import RAW_SCHEMA
-from rep_ai.console.progress import Observer
-from rep_ai.landing import packages as load
+from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.landing import user_agents
 from rep_ai.landing.destinations import DuckDB
-from rep_ai.landing.packages import LoadError
+from rep_ai.landing.errors import LoadError
+from rep_ai.landing.observer import Observer
 
 TABLE = f"{RAW_SCHEMA}.user_agents"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -226,7 +226,7 @@ def database(tmp_path: Path) -> DuckDB:
 
 def landed(database: DuckDB, path: Path, content: bytes) -> DuckDB:
     """The database, with one dump more."""
-    load.ingest([str(write(path, content))], database, schema=RAW_SCHEMA)
+    land_files([str(write(path, content))], database, schema=RAW_SCHEMA)
     return database
 
 

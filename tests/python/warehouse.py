@@ -15,8 +15,8 @@ from typing import Any
 
 from marts import PROJECT, RAW_SCHEMA, environment
 from oracle import Delivery
+from rep_ai.commands.ingest import ingest
 from rep_ai.dump.format import COLLECTIONS
-from rep_ai.landing import packages as load
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.sample import write_sample
 
@@ -89,7 +89,7 @@ def build(folder: Path) -> Warehouse:
         ),
     )
     database = DuckDB(Path(warehouse.environment["REP_AI_DUCKDB"]))
-    report = load.ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
+    report = ingest([str(path) for path in paths], database, schema=RAW_SCHEMA)
     assert len(report.loaded) == len(paths)
     everywhere = ["--quiet", "--vars", json.dumps({"rep_ai_timezone": TIMEZONE})]
     run_dbt(

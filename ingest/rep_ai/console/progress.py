@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rep_ai.landing.packages import Report
-    from rep_ai.landing.sources import SourceFile
+from rep_ai.landing.observer import Observer
+from rep_ai.landing.results import LOADED, REJECTED, Report
+from rep_ai.landing.sources import SourceFile
+from rep_ai.words import on_line
 
 # seconds between two lines that say how far a long file is
 PATIENCE = 10
@@ -26,55 +27,15 @@ READING = 2 / 3
 UNKNOWN_SIZE = 1 << 20
 
 
-class Observer:
-    """Told by an ingest what it does, from any of its threads; keeps the report, says nothing."""
-
-    report: "Report | None" = None
-
-    def found(self, report: "Report", new: "Sequence[SourceFile]") -> None:
-        """The files are listed; `new` will be read, and `report` fills as they are."""
-        self.report = report
-
-    def begun(self, file: "SourceFile") -> None:
-        """A file is read from its start, maybe not for the first time."""
-
-    def read(self, file: "SourceFile", share: float, rows: int) -> None:
-        """A share (0 to 1) of a file has been read so far, and gave so many rows more."""
-
-    def loading(self, files: "Sequence[SourceFile]") -> None:
-        """The files are read; their rows go into the database now."""
-
-    def ended(self, file: "SourceFile", status: str, reason: str | None, rows: int) -> None:
-        """A file has got its verdict, and it is in the database."""
-
-    def failed(self, file: "SourceFile", line: str) -> None:
-        """A file could not be read; the line says which and why."""
-
-    def say(self, text: str) -> None:
-        """Show a line that another program or the run itself wrote."""
-
-    @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Show that something goes on which cannot be measured."""
-        yield
-
-    def __enter__(self) -> "Observer":
-        """Begin to show."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End, and leave the terminal as it was."""
-
-
 class Quiet(Observer):
     """Says which files are rejected and failed, and nothing else of its own."""
 
-    def ended(self, file: "SourceFile", status: str, reason: str | None, rows: int) -> None:
+    def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """Say what is wrong with a rejected file."""
-        if status == "rejected":
+        if status == REJECTED:
             self.say(f"rejected {on_line(file.url)}: {on_line(reason or '')}")
 
-    def failed(self, file: "SourceFile", line: str) -> None:
+    def failed(self, file: SourceFile, line: str) -> None:
         """Say what is wrong with a file."""
         self.say(f"failed {on_line(line)}")
 
@@ -96,34 +57,34 @@ class Lines(Quiet):
         self._said_at = monotonic()
         self._rows: dict[str, int] = {}
 
-    def found(self, report: "Report", new: "Sequence[SourceFile]") -> None:
+    def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """Say how much there is to do."""
         super().found(report, new)
         size = sum(file.size or 0 for file in new) / 1e6
         self._log(f"found files: {report.seen:,}; to be read: {len(new):,}, {size:,.1f} MB")
 
-    def begun(self, file: "SourceFile") -> None:
+    def begun(self, file: SourceFile) -> None:
         """Count from the start."""
         self._rows[file.url] = 0
 
-    def read(self, file: "SourceFile", share: float, rows: int) -> None:
+    def read(self, file: SourceFile, share: float, rows: int) -> None:
         """Say how far it is, if nothing was said for a while."""
         self._rows[file.url] = count = self._rows.get(file.url, 0) + rows
         if self._is_time():
             self._log(f"reading {on_line(file.url)}: {share:.0%}, {count:,} records")
 
-    def loading(self, files: "Sequence[SourceFile]") -> None:
+    def loading(self, files: Sequence[SourceFile]) -> None:
         """Say so, if nothing was said for a while."""
         if self._is_time():
             self._log(f"loading {len(files):,} files into the database")
 
-    def ended(self, file: "SourceFile", status: str, reason: str | None, rows: int) -> None:
+    def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """Say what became of a file."""
         super().ended(file, status, reason, rows)
-        said = f": {rows:,} records" if status == "loaded" else ""
+        said = f": {rows:,} records" if status == LOADED else ""
         self._log(f"{status} {on_line(file.url)}{said}")
 
-    def failed(self, file: "SourceFile", line: str) -> None:
+    def failed(self, file: SourceFile, line: str) -> None:
         """Say that a file could not be read."""
         super().failed(file, line)
         self._log(f"failed {on_line(file.url)}")
@@ -178,38 +139,38 @@ class Bar(Quiet):
         # their sums, kept because there may be thousands of files
         self._total, self._read, self._loaded, self._records, self._files = 0, 0.0, 0.0, 0, 0
 
-    def found(self, report: "Report", new: "Sequence[SourceFile]") -> None:
+    def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """Learn how long the bar is."""
         super().found(report, new)
         self._weights = {f.url: UNKNOWN_SIZE if f.size is None else f.size or 1 for f in new}
         self._total = sum(self._weights.values())
         self._show("Reading")
 
-    def begun(self, file: "SourceFile") -> None:
+    def begun(self, file: SourceFile) -> None:
         """Count from the start."""
         with self._lock:
             self._set(file, 0.0, -self._rows.get(file.url, 0))
         self._show(f"Reading {on_line(file.url).rpartition('/')[2]}")
 
-    def read(self, file: "SourceFile", share: float, rows: int) -> None:
+    def read(self, file: SourceFile, share: float, rows: int) -> None:
         """Move on."""
         with self._lock:
             self._set(file, min(share, 1.0), rows)
         self._show()
 
-    def loading(self, files: "Sequence[SourceFile]") -> None:
+    def loading(self, files: Sequence[SourceFile]) -> None:
         """All of these are read."""
         with self._lock:
             for file in files:
                 self._set(file, 1.0)
         self._show("Loading into the database")
 
-    def ended(self, file: "SourceFile", status: str, reason: str | None, rows: int) -> None:
+    def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """One file more."""
         super().ended(file, status, reason, rows)
         self._end(file)
 
-    def failed(self, file: "SourceFile", line: str) -> None:
+    def failed(self, file: SourceFile, line: str) -> None:
         """One file more."""
         super().failed(file, line)
         self._end(file)
@@ -234,7 +195,7 @@ class Bar(Quiet):
         """End, and leave the terminal as it was."""
         self._progress.stop()
 
-    def _set(self, file: "SourceFile", share: float, rows: int = 0) -> None:
+    def _set(self, file: SourceFile, share: float, rows: int = 0) -> None:
         """Note which share of a file is read, and how many rows it gave more."""
         more = share - self._shares.get(file.url, 0.0)
         self._shares[file.url] = share
@@ -242,7 +203,7 @@ class Bar(Quiet):
         self._rows[file.url] = self._rows.get(file.url, 0) + rows
         self._records += rows
 
-    def _end(self, file: "SourceFile") -> None:
+    def _end(self, file: SourceFile) -> None:
         with self._lock:
             self._set(file, 1.0)
             self._loaded += self._weights.get(file.url, 0)
@@ -271,8 +232,3 @@ def observer(*, quiet: bool, as_json: bool) -> Observer:
     if sys.stderr.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
         return Bar(console)
     return Lines(sys.stderr if as_json else sys.stdout)
-
-
-def on_line(text: str) -> str:
-    """Text that stays on its line, whatever a file name holds."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rep_ai.console.progress import Observer
 from rep_ai.landing.destinations import Destination, qualified, tables
+from rep_ai.landing.errors import DestinationError, LoadError, root_cause
+from rep_ai.landing.observer import Observer
 
 if TYPE_CHECKING:
     from ua_parser import Parser, Result
@@ -136,35 +137,46 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
 
     Returns:
         How many user agents were added.
+
+    Raises:
+        DestinationError, LoadError: the database cannot be used.
     """
     with closing(destination.connect()) as connection:
-        cursor = connection.cursor()
-        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
-        if "_dlt_loads" not in present:
-            return 0
-        schema = qualified(cursor, schema)
-        for table, columns in TABLES.items():
-            if table not in present:
-                names = ", ".join(
-                    f"{field.name} {'boolean' if field.type == pa.bool_() else 'text'}"
-                    for field in columns
-                )
-                cursor.execute(f"create table {schema}.{table} ({names})")
-        unseen = (
-            f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
-            f"not exists (select 1 from {schema}._user_agent_loads as seen "
-            f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
-        )
-        cursor.execute(f"select count(*) from ({unseen}) as unseen")
-        if cursor.fetchone() == (0,):
-            return 0
-        cursor.execute("begin")
-        added = _add(destination, cursor, schema, unseen, observer)
-        cursor.execute(
-            f"insert into {schema}._user_agent_loads select load_id, '{version()}' "
-            f"from ({unseen}) as unseen"
-        )
-        cursor.execute("commit")
+        try:
+            return _complete(destination, connection.cursor(), schema, observer)
+        except DestinationError:
+            raise
+        except Exception as error:
+            raise LoadError(root_cause(error)) from error
+
+
+def _complete(destination: Destination, cursor: Any, schema: str, observer: Observer) -> int:
+    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+    if "_dlt_loads" not in present:
+        return 0
+    schema = qualified(cursor, schema)
+    for table, columns in TABLES.items():
+        if table not in present:
+            names = ", ".join(
+                f"{field.name} {'boolean' if field.type == pa.bool_() else 'text'}"
+                for field in columns
+            )
+            cursor.execute(f"create table {schema}.{table} ({names})")
+    unseen = (
+        f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
+        f"not exists (select 1 from {schema}._user_agent_loads as seen "
+        f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
+    )
+    cursor.execute(f"select count(*) from ({unseen}) as unseen")
+    if cursor.fetchone() == (0,):
+        return 0
+    cursor.execute("begin")
+    added = _add(destination, cursor, schema, unseen, observer)
+    cursor.execute(
+        f"insert into {schema}._user_agent_loads select load_id, '{version()}' "
+        f"from ({unseen}) as unseen"
+    )
+    cursor.execute("commit")
     return added
 
 

@@ -1,0 +1,132 @@
+"""The one place that turns errors into lines and exit codes."""
+
+import errno
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from rep_ai.errors import RepAiError
+from rep_ai.signals import INTERRUPTED, SIGNALS
+from rep_ai.words import one_line
+
+# click ends wrong usage with 2
+DONE, FAILED, SOME_REJECTED = 0, 1, 3
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong, and end."""
+    # a terminal that is gone can be told nothing
+    with suppress(OSError):
+        click.echo(f"rep-ai: {message}", err=True)
+    sys.exit(FAILED)
+
+
+def reported(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command say expected failures in one line, and end with exit code 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with handle_errors():
+                return command(*args, **kwargs)
+        except RepAiError as error:
+            fail(str(error))
+
+    return wrapped
+
+
+@contextmanager
+def handle_errors() -> Iterator[None]:
+    """Turn whatever goes wrong into a RepAiError whose text can be shown as it is.
+
+    Raises:
+        RepAiError: something went wrong, or a signal asks to end.
+        OSError: the reader of a pipe has seen enough.
+        click.ClickException, click.exceptions.Exit, click.Abort: click's own, as they are.
+    """
+    try:
+        with _interruptible() as came:
+            try:
+                yield
+            except Exception as error:
+                # DuckDB, for one, makes an error of its own of it
+                if came and not isinstance(error, click.exceptions.Exit):
+                    raise KeyboardInterrupt from error
+                raise
+    except RepAiError as error:
+        if (said := _advised(error)) == str(error):
+            raise
+        raise RepAiError(said) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        where = error.filename or "input or output"
+        raise RepAiError(_advised(f"{where}: {error.strerror or error}")) from error
+    except KeyboardInterrupt as error:
+        raise RepAiError(INTERRUPTED) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("REP_AI_TRACEBACK"):
+            raise
+        raise RepAiError(
+            _advised(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
+        ) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Let a signal that asks to end do so in good order, as Ctrl-C does; the signals that came."""
+    came: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        came.append(number)
+        if number != signal.SIGINT:
+            # a service manager or a closed terminal sends both, and more than once
+            for each in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {each: signal.getsignal(each) for each in SIGNALS}
+    before = {each: h for each, h in handlers.items() if h not in (None, signal.SIG_IGN)}
+    try:
+        for each in before:
+            signal.signal(each, interrupt)
+        yield came
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _advised(error: object) -> str:
+    """The error on one line, with what helps where a disk is full."""
+    if why := _lost_output():
+        return f"the output cannot be written: {why}"
+    said = one_line(error)
+    if os.strerror(errno.ENOSPC) in said:
+        said += (
+            f"; make room where the database is and in {tempfile.gettempdir()} (TMPDIR names "
+            "another folder), then run again: nothing is half loaded"
+        )
+    return said
+
+
+def _lost_output() -> str | None:
+    """Why what was printed cannot be written, if that is so; it is given up then."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # else it fails once more at the end of the process
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return error.strerror
+    return None

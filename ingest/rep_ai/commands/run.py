@@ -1,0 +1,119 @@
+"""rep-ai run: dump files in, marts out; rep-ai ingest is its first half."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from rep_ai import project
+from rep_ai.commands import publish
+from rep_ai.commands.ingest import ingest
+from rep_ai.commands.settings import checked
+from rep_ai.commands.working_folder import working_folder
+from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
+from rep_ai.errors import RepAiError
+from rep_ai.landing.destinations import Destination, DuckDB, of_target
+from rep_ai.landing.observer import Observer
+from rep_ai.warehouse import health
+from rep_ai.warehouse.database import opened
+
+
+def run(
+    outcome: Outcome,
+    observer: Observer,
+    *,
+    source: tuple[str, ...],
+    target: str,
+    variables: dict[str, Any],
+    talks: bool,
+    full_refresh: bool = False,
+    copy: Path | None = None,
+    **options: Any,
+) -> None:
+    """Ingest; if the command says so, build the marts and publish a copy of them.
+
+    Args:
+        outcome: filled as far as the run comes; its `command` is `ingest` or `run`.
+        observer: told what is done while it is.
+        source: files, folders, globs or URLs.
+        target: target of the project's profile.
+        variables: those of the command line, for dbt.
+        talks: whether to print what was done.
+        full_refresh: whether dbt rebuilds what it would otherwise add to.
+        copy: the file that a copy of the marts replaces, if any.
+        **options: the other options of `ingest`.
+
+    Raises:
+        RepAiError: a part of it cannot be done.
+    """
+    destination = of_target(target)
+    settings = checked(variables)
+    copy = copy and publish.check_copy(destination, copy)
+    builds = outcome.command == "run"
+    if builds:
+        project.make_target_path()
+    with destination.lock(), working_folder():
+        with observer:
+            outcome.ingest = ingest(
+                source,
+                destination,
+                schema=settings["rep_ai_source_schema"],
+                supported_major=int(settings["rep_ai_supported_major"]),
+                observer=observer,
+                **options,
+            )
+        if talks:
+            show_ingest(outcome.ingest)
+        if builds:
+            with observer.step("dbt build"):
+                _build(target, variables, full_refresh, outcome, observer.say)
+            if talks:
+                show_build(outcome)
+            _count(outcome, destination, settings, talks=talks)
+        if copy and isinstance(destination, DuckDB):
+            with observer.step(f"publishing {copy}"):
+                publish.publish(destination, copy, project.target_path() / "manifest.json")
+            outcome.published = str(copy)
+            if talks:
+                click.echo(f"A copy for readers is in {copy}.")
+
+
+def _build(
+    target: str,
+    variables: dict[str, Any],
+    full_refresh: bool,
+    outcome: Outcome,
+    say: Callable[[str], None],
+) -> None:
+    arguments = ["--quiet", "build"]
+    arguments += ["--full-refresh"] * full_refresh
+    if variables:
+        arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
+    results = project.target_path() / "run_results.json"
+    # else those of an earlier run would speak for one that did not come so far
+    results.unlink(missing_ok=True)
+    code = project.dbt(arguments, target=target, say=say)
+    if results.is_file():
+        outcome.read_build(results)
+    if code != 0:
+        raise RepAiError(
+            f"dbt build failed, see above and {project.log_path() / 'dbt.log'}",
+            to_do="the dumps are landed: mend it and run again",
+        )
+
+
+def _count(
+    outcome: Outcome, destination: Destination, settings: dict[str, Any], *, talks: bool
+) -> None:
+    """Count the rows of the marts, and note or say what in the data is not as expected."""
+    with opened(destination) as database:
+        outcome.marts = {
+            name: database.mart(name, "select count(*) from {table}")[0][0]
+            for name in database.marts()
+        }
+        outcome.window_lines = health.window_warnings(database)
+        outcome.data_lines = health.data_warnings(database)
+        if talks:
+            show_marts(outcome, database, destination, settings)

@@ -1,0 +1,58 @@
+"""What a database is to this project: one lock, plain SQL, and dlt's own destination."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.common.destination import TDestinationReferenceArg
+
+
+class Destination(Protocol):
+    """A database, shared by dlt and dbt."""
+
+    name: str
+
+    def lock(self) -> Any:
+        """Hold the one lock of all runs; DestinationError names a run that holds it already."""
+
+    def check_lock(self) -> None:
+        """DestinationError where the lock was taken and then lost."""
+
+    def connect(self) -> Any:
+        """Open a DB-API connection, to be closed by the caller."""
+
+    def connect_to_read(self) -> Any:
+        """The same, but nothing can be changed by it; a DuckDB file has to be there."""
+
+    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
+        """Add rows to a table by a cursor of this database."""
+
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """The same database for dlt, by an open connection where there is one to share.
+
+        `is_bounded` where no batch is larger than usual.
+        """
+
+
+def tables(cursor: Any) -> set[tuple[str, str]]:
+    """The (schema, table) pairs of the database that a cursor is connected to."""
+    cursor.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_catalog = current_database()"
+    )
+    return set(cursor.fetchall())
+
+
+def qualified(cursor: Any, schema: str) -> str:
+    """A schema behind its database's name: a DuckDB file may bear the name of a schema."""
+    cursor.execute("select current_database()")
+    (database,) = cursor.fetchone()
+    return ".".join('"' + name.replace('"', '""') + '"' for name in (database, schema))
+
+
+def now() -> str:
+    """The present as people read it, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,153 @@
+"""A DuckDB file."""
+
+import fcntl
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rep_ai.landing.destinations.base import now
+from rep_ai.landing.errors import BusyError, DestinationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.common.destination import TDestinationReferenceArg
+
+# BI tools lag behind the newest storage format
+STORAGE = "v1.4.0"
+_CONFIG: dict[str, Any] = {"storage_compatibility_version": STORAGE}
+# enough for entries of usual size
+LOAD_MEMORY = "400MB"
+# seconds that another program may have the file open before a run, or a reader, gives up
+WRITER_PATIENCE, READER_PATIENCE = 60, 10
+
+
+class DuckDB:
+    """A DuckDB file."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is made at the first connection."""
+        self.path = path
+        self.name = str(path)
+        self._lock: IO[str] | None = None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold a lock file beside the database: DuckDB's own lock is not held between steps."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.with_name(self.path.name + ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise DestinationError(error.strerror or str(error), where=self.name) from None
+        with file:
+            self._take(file)
+            self._lock = file
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def _take(self, file: IO[str]) -> None:
+        """Lock the file, and write into it whose it is, which no library's lock does."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # a holder that has only just come is still to write its name
+            time.sleep(0.1)
+            file.seek(0)
+            raise DestinationError(
+                f"another run holds {self.name}: {file.read().strip()}",
+                to_do="wait until it has ended",
+            ) from None
+        except OSError as error:
+            raise DestinationError(f"{file.name} cannot be locked: {error.strerror}") from None
+        name = f"process {os.getpid()} on {socket.gethostname()} since {now()}\n"
+        try:
+            file.truncate(0)
+            os.write(file.fileno(), name.encode())
+        except OSError as error:
+            raise DestinationError(error.strerror or str(error), where=file.name) from None
+        # a dbt that outlives its run still holds the lock
+        os.set_inheritable(file.fileno(), True)
+
+    def check_lock(self) -> None:
+        """Another run makes a lock of its own where the file has been removed."""
+        if self._lock and not os.fstat(self._lock.fileno()).st_nlink:
+            raise DestinationError(
+                f"{self._lock.name} was removed under the run", to_do="run again"
+            )
+
+    def connect(self) -> Any:
+        """Open the file, made with a storage format that older clients read."""
+        import duckdb
+
+        try:
+            if not os.path.lexists(self.path):
+                # a file that a kill or a full disk leaves half made could never be opened again
+                new = self.path.with_name(self.path.name + ".new")
+                new.unlink(missing_ok=True)
+                duckdb.connect(str(new), config=_CONFIG).close()
+                new.rename(self.path)
+        except OSError as error:
+            raise DestinationError(f"{self.name} cannot be made: {error.strerror}") from None
+        except duckdb.Error as error:
+            raise DestinationError(f"{self.name} cannot be opened: {error}") from None
+        return self._open(WRITER_PATIENCE, config=_CONFIG)
+
+    def connect_to_read(self) -> Any:
+        """Open the file, which is there, to be read only."""
+        return self._open(READER_PATIENCE, read_only=True)
+
+    def holder(self) -> str | None:
+        """The run that holds the lock file now, in its own words."""
+        lock = self.path.with_name(self.path.name + ".lock")
+        with suppress(OSError), lock.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip()
+        return None
+
+    def _open(self, patience: float, **options: Any) -> Any:
+        """DuckDB refuses a file at once that another process has open, if one of them writes."""
+        import duckdb
+
+        latest = time.monotonic() + patience
+        while True:
+            try:
+                return duckdb.connect(str(self.path), **options)
+            except duckdb.Error as error:
+                said = str(error)
+            if "Could not set lock on file" not in said:
+                raise DestinationError(f"{self.name} cannot be opened: {said}")
+            if time.monotonic() > latest:
+                holder = re.search(r"\(PID (\d+)\)", said)
+                raise BusyError(
+                    f"{self.name} is open in another program"
+                    f"{f' (process {holder[1]})' if holder else ''}",
+                    to_do="close it, then run again",
+                )
+            time.sleep(0.05)
+
+    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
+        """Add rows to a table by a cursor of this database."""
+        cursor.register("rows_to_append", rows)
+        cursor.execute(f"insert into {table} select * from rows_to_append")
+        cursor.unregister("rows_to_append")
+
+    def dlt_destination(
+        self, connection: Any = None, *, is_bounded: bool = True
+    ) -> "TDestinationReferenceArg":
+        """DuckDB by its path or a connection, with little memory where `is_bounded`."""
+        import dlt
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+        credentials = DuckDbCredentials(connection or str(self.path))
+        # else DuckDB keeps what it has written until most of the machine's memory is taken
+        credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
+        # a table at a time takes both less memory and no longer: DuckDB uses every core for it
+        return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")

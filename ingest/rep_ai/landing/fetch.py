@@ -1,0 +1,195 @@
+"""Bring a file to disk, decompressed; compression is told by the first bytes, not the name."""
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from time import perf_counter
+from typing import IO, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import zstandard
+from isal import igzip, isal_zlib
+
+from rep_ai.landing.errors import BrokenError, ChangedError, SourceError
+from rep_ai.landing.sources import SourceFile, modified_at, moment
+from rep_ai.landing.truncation import truncation_told
+from rep_ai.landing.urls import why
+
+MAX_DOCUMENT_BYTES = 16 << 30
+
+# isal's types say less than it does
+_open_gzip: Any = igzip.IGzipFile
+_GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+_GZIP = b"\x1f\x8b"
+# a frame, or one to be skipped
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+_COPY_BYTES = 1 << 20
+# four bytes may stand for 128 KiB
+_ZSTD_BYTES = 4 << 10
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# store -> what the latest failed fetches in a row have cost
+_lost_seconds: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+# what failed fetches in a row may cost before the store's other files are not tried
+_PATIENCE_SECONDS = 120
+
+
+@contextmanager
+def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Iterator[Path]:
+    """Bring a file to disk and decompress it, as its first bytes say.
+
+    Args:
+        file: the file as it was listed.
+        max_bytes: size that its document may not exceed.
+
+    Yields:
+        The path of the document; it is gone afterwards unless it is the source itself.
+
+    Raises:
+        BrokenError: it cannot be decompressed, or it is larger than `max_bytes` then.
+        SourceError: it cannot be read, or is not what was listed.
+        ChangedError: it changed since it was opened.
+    """
+    with (
+        # some drivers remove what they could not fetch
+        TemporaryDirectory(prefix="rep_ai_") as folder,
+        NamedTemporaryFile(prefix="rep_ai_") as document,
+        ExitStack() as stack,
+    ):
+        with _errors_told(file):
+            path = Path(file.path) if file.is_local else Path(folder, "fetched")
+            if not file.is_local:
+                _fetch(file, str(path))
+            raw = stack.enter_context(path.open("rb"))
+            before = _state(raw)
+            if file.is_local:
+                _check_listed(file, raw)
+            is_compressed = _unpack(raw, document.file, max_bytes)
+        if file.is_local and not is_compressed:
+            stack.enter_context(truncation_told(file.url))
+        yield Path(document.name) if is_compressed else path
+        if file.is_local and _state(raw) != before:
+            raise ChangedError(file.url)
+
+
+@contextmanager
+def _errors_told(file: SourceFile) -> Iterator[None]:
+    """Say of any error which file it is about."""
+    try:
+        yield
+    except (BrokenError, SourceError):
+        raise
+    except OSError as error:
+        place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)"
+        raise SourceError(file.url, why(error) + place * (error.errno in _DISK_FULL)) from error
+    except Exception as error:
+        raise SourceError(file.url, why(error)) from error
+
+
+def _check_listed(file: SourceFile, raw: BufferedReader) -> None:
+    listed = file.size, file.modified_at
+    opened = os.fstat(raw.fileno())
+    if None not in listed and listed != (opened.st_size, moment(opened.st_mtime)):
+        raise SourceError(file.url, "it changed since it was listed", "run again")
+
+
+def _unpack(raw: BufferedReader, document: IO[bytes], max_bytes: int) -> bool:
+    """Decompress a file; whether it was compressed at all.
+
+    Raises:
+        BrokenError: it cannot be decompressed, or it is too large.
+    """
+    try:
+        if blocks := _decompressed_blocks(raw):
+            _write(blocks, document, max_bytes)
+        elif os.fstat(raw.fileno()).st_size > max_bytes:
+            raise BrokenError(_too_large(max_bytes))
+    except BrokenError as error:
+        raw.seek(0)
+        error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
+        raise
+    return blocks is not None
+
+
+def _fetch(file: SourceFile, path: str) -> None:
+    """Bring a file to disk.
+
+    Raises:
+        ChangedError: the store lists another state of it by then.
+        Exception: whatever the driver raises.
+    """
+    if _lost_seconds.get(file.fs, 0) > _PATIENCE_SECONDS:
+        raise TimeoutError("not tried, since the store failed again and again; run again")
+    started = perf_counter()
+    try:
+        file.fs.get_file(file.path, path)
+        file.fs.invalidate_cache()
+        info = file.fs.info(file.path)
+    except Exception:
+        _lost_seconds[file.fs] = _lost_seconds.get(file.fs, 0) + perf_counter() - started
+        raise
+    _lost_seconds.pop(file.fs, None)
+    # a listing may tell more, and more precisely, than what is said of a single file
+    after = info.get("size"), modified_at(file.fs, info)
+    for old, new in zip((file.size, file.modified_at), after, strict=True):
+        both = [m.replace(microsecond=0) if isinstance(m, datetime) else m for m in (old, new)]
+        if None not in both and both[0] != both[1]:
+            raise ChangedError(file.url)
+
+
+class _State(NamedTuple):
+    size: int
+    modified_at: int
+
+
+def _state(file: IO[bytes]) -> _State:
+    status = os.fstat(file.fileno())
+    return _State(status.st_size, status.st_mtime_ns)
+
+
+def _decompressed_blocks(raw: IO[bytes]) -> Iterator[bytes] | None:
+    """The content of a compressed file, else None."""
+    start = raw.read(4)
+    raw.seek(0)
+    if start.startswith(_GZIP):
+        return iter(partial(_open_gzip(fileobj=raw).read, _COPY_BYTES), b"")
+    return _zstd_blocks(raw) if _ZSTD.match(start) else None
+
+
+def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    # a stream reader would take the end of the file for the end of a frame
+    frame = None
+    while block := raw.read(_ZSTD_BYTES):
+        while block:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(block)
+            block, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError("the file ended within a frame")
+
+
+def _write(blocks: Iterator[bytes], document: IO[bytes], max_bytes: int) -> None:
+    size = 0
+    try:
+        for block in blocks:
+            size += len(block)
+            if size > max_bytes:
+                raise BrokenError(_too_large(max_bytes))
+            document.write(block)
+    except (EOFError, _GzipError, igzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise BrokenError(
+            f"cannot be decompressed, it is damaged or cut short: {error}; ask for the night again"
+        ) from None
+    document.flush()
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"the document is larger than {max_bytes:,} bytes; raise --max-bytes if that is right"

@@ -1,0 +1,120 @@
+"""What the page draws: the charts of charts.yml, filled in with what the marts hold."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rep_ai.report_page.figures import Row, isolated
+
+SPECIFICATIONS = Path(__file__).with_name("charts.yml")
+# bars of more days would be too thin, so they are of weeks
+MAX_DAYS = 130
+# days from which on the mean of seven says something
+MEAN_DAYS = 28
+# charts that have an end: the newest weeks and dumps, and the busiest agents
+MAX_WEEKS = 53
+MAX_RECORDS = 91
+MAX_AGENTS = 20
+
+_BY_DAY = {
+    "time_unit": "utcyearmonthdate",
+    "day_format": "%-d %b",
+    "day_title": "Day",
+    "unit": "per day",
+}
+_BY_WEEK = {
+    "time_unit": "utcyearweek",
+    "day_format": "%b %Y",
+    "day_title": "Week of",
+    "unit": "per week",
+}
+_TYPE_COLORS = ("var(--accent)", "var(--warm)", "var(--violet)", "var(--green)", "var(--missing)")
+
+
+def charts(found: Row) -> Row:
+    """Vega-Lite specifications by name, and the rows that they draw; none for what is empty.
+
+    Args:
+        found: what the page shows, as `collect` gives it.
+    """
+    daily, nights = found["daily"], found["nights"]
+    shown = [isolated(row["agent"]) for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
+    both = [
+        row | {name: isolated(row[name]) for name in ("agent", "type")}
+        for row in found["by_both"]
+        if row["offers"]
+    ]
+    agents = [row for row in both if row["agent"] in shown]
+    types = sorted({row["type"] for row in agents})
+    weeks = sorted({night["week"] for night in nights})[-MAX_WEEKS:]
+    is_drawn = {
+        "activity": daily,
+        "midnight": daily and found["sessions"],
+        "acceptance": found["totals"]["interactions"] and any(r["interactions"] for r in daily),
+        "hours": found["hours"],
+        "week": found["hours"],
+        "rates": agents,
+        "waits": any(row["median"] is not None for row in agents),
+        "calendar": nights,
+        "records": nights,
+    }
+    data = yaml.safe_load(SPECIFICATIONS.read_text(encoding="utf-8"))
+    over_time = _over_time(data, len(daily), has_gaps=bool(found["gaps"]))
+    by_agent: Row = {
+        "agents": shown,
+        "agents_height": 14 * max(2, len(types)) * len(shown),
+        "types": types,
+        "type_colors": [_TYPE_COLORS[n % len(_TYPE_COLORS)] for n in range(len(types))],
+    }
+    # windows are never so many that their bars are of weeks
+    values: dict[str, Row] = {
+        "calendar": _BY_DAY,
+        "records": _BY_DAY,
+        "rates": by_agent,
+        "waits": by_agent,
+    }
+    return {
+        "specs": {
+            name: _filled(spec, values.get(name, over_time))
+            for name, spec in data["charts"].items()
+            if is_drawn[name]
+        },
+        "weeks": len(weeks),
+        "agents": len(shown),
+        "datasets": {
+            "daily": daily,
+            "hours": found["hours"],
+            "agents": agents,
+            "nights": [night for night in nights if night["week"] in weeks],
+            "records": nights[-MAX_RECORDS:],
+            "missing": [{"day": n["day"]} for n in nights if n["status"] == "missing"],
+        },
+    }
+
+
+def _over_time(data: Row, days: int, *, has_gaps: bool) -> Row:
+    """What charts over so many days are filled in with."""
+    values: Row = dict(_BY_WEEK if days > MAX_DAYS else _BY_DAY)
+    left_out = {
+        "no dump": not has_gaps,
+        "visits, mean of 7 days": not MEAN_DAYS <= days <= MAX_DAYS,
+    }
+    colors = {n: c for n, c in data["activity_colors"].items() if not left_out.get(n)}
+    values["activity_scale"] = {"domain": [*colors], "range": [*colors.values()]}
+    values["activity_layers"] = [
+        _filled(layer, values) for name, layer in data["activity_layers"].items() if name in colors
+    ]
+    return values
+
+
+def _filled(part: Any, values: Row) -> Any:
+    """A part of a specification with values in the place of $name; members that are $none go."""
+    if isinstance(part, dict):
+        return {key: _filled(each, values) for key, each in part.items() if each != "$none"}
+    if isinstance(part, list):
+        return [_filled(each, values) for each in part]
+    if not isinstance(part, str) or "$" not in part:
+        return part
+    before, _, name = part.partition("$")
+    return before + values[name] if before else values[name]

@@ -1,0 +1,16 @@
+"""Text as people read it: on one line, and in the right number."""
+
+
+def on_line(text: str) -> str:
+    """Text that stays on its line, whatever a file name holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def one_line(text: object) -> str:
+    """The words of a message, such as a driver's of several lines, on one line."""
+    return " ".join(str(text).split())
+
+
+def many(count: int, one: str, more: str) -> str:
+    """A number with the word that fits it."""
+    return f"{count:,} {one if count == 1 else more}"
