@@ -26,7 +26,11 @@ class ProjectError(RepAiError):
 
 
 def directory() -> Path:
-    """The project in the working directory, else the checkout that this package lies in."""
+    """The project in the working directory, else the checkout that this package lies in.
+
+    Raises:
+        ProjectError: there is none in either.
+    """
     for path in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (path / "dbt_project.yml").is_file():
             return path
@@ -39,7 +43,11 @@ def installs(extra: str) -> str:
 
 
 def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The project's variables, those of the command line first."""
+    """The project's variables, those of the command line (`overrides`) first.
+
+    Raises:
+        ProjectError: the project cannot be found or read.
+    """
     path = directory() / "dbt_project.yml"
     try:
         ours = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("vars") or {}
@@ -101,7 +109,11 @@ def log_path() -> Path:
 
 
 def make_target_path() -> None:
-    """Make the folder of the artifacts, since dbt fails without a word where it cannot."""
+    """Make the folder of the artifacts, since dbt fails without a word where it cannot.
+
+    Raises:
+        ProjectError: it cannot be written.
+    """
     path = target_path()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -114,7 +126,16 @@ def make_target_path() -> None:
 
 
 def dbt(arguments: Sequence[str], *, target: str, say: Callable[[str], None]) -> int:
-    """Run dbt on the project, each line of its output handed to `say`; its exit code."""
+    """Run dbt on the project.
+
+    Args:
+        arguments: dbt's own.
+        target: target of the profile.
+        say: called with each line of dbt's output.
+
+    Returns:
+        The exit code.
+    """
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     command += ["--target", target]
     command += ["--project-dir", str(directory())]

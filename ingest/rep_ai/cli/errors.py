@@ -53,6 +53,9 @@ def handle_errors() -> Iterator[None]:
         OSError: the reader of a pipe has seen enough.
         click.ClickException, click.exceptions.Exit, click.Abort: click's own, as they are.
     """
+    # first, as an exception might strike anywhere in an import, and not all of them let it through
+    import rep_ai.commands.run  # noqa: F401
+
     try:
         with _interruptible() as came:
             try:

@@ -35,11 +35,18 @@ _INCLUDED += "order by window_start_at, window_end_at, delivery_id"
 
 
 def export(destination: Destination, directory: Path) -> dict[str, Any]:
-    """Replace a folder by one with a Parquet file (zstd) per mart and a manifest; its content.
+    """Replace a folder by one with a Parquet file (zstd) per mart and a manifest.
 
     The folder is written beside and exchanged for the old one: at once on Linux and macOS, else
     within the moment between two renames. The caller holds the lock. A kill leaves the old folder,
     and a hidden one that the next export removes.
+
+    Args:
+        destination: the database.
+        directory: the folder, which is made, or replaced if it is a former export.
+
+    Returns:
+        The content of the manifest; sizes are in bytes.
 
     Raises:
         DestinationError, PublishError: the database or the folder cannot be used.
@@ -200,7 +207,7 @@ def _exchange(new: Path, directory: Path) -> None:
 
 
 def _exchanged_at_once(one: Path, other: Path) -> bool:
-    """Whether the system could exchange two names in one step."""
+    """Whether the system could exchange two names in one step, for which Python has no call."""
     libc = ctypes.CDLL(None, use_errno=True)
     names = (os.fsencode(one), os.fsencode(other))
     if sys.platform == "darwin" and hasattr(libc, "renamex_np"):

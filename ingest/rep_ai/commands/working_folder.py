@@ -14,7 +14,11 @@ WORKING = "rep_ai_run_"
 
 @contextmanager
 def working_folder() -> Iterator[None]:
-    """Keep the run's temporary files in one folder, and remove those of runs that were killed."""
+    """Keep the run's temporary files in one folder, and remove those of runs that were killed.
+
+    A lock tells the two apart, as the number of a process does not: containers share folders, and
+    numbers come again.
+    """
     parent = Path(tempfile.gettempdir())
     for stale in parent.glob(f"{WORKING}*"):
         _remove_unheld(stale)

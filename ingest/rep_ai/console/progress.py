@@ -1,4 +1,8 @@
-"""What is seen while a run goes on: a bar on a terminal, lines elsewhere."""
+"""What is seen while a run goes on: a bar on a terminal, lines elsewhere.
+
+rich draws the bar. How far the run is has to be counted here: a file may be read more than once,
+and counts as done only when it is in the database.
+"""
 
 import os
 import sys

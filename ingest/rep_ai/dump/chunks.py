@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from rep_ai.dump.records import Chunk, separators
+from rep_ai.dump.json_text import separators
+from rep_ai.dump.records import Chunk
 from rep_ai.dump.text import RejectedError, Span, Text
 
 CHUNK_BYTES = 16 << 20

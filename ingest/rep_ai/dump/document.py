@@ -19,16 +19,8 @@ import pyarrow.compute as pc
 
 from rep_ai.dump import chunks
 from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, Collection
-from rep_ai.dump.records import (
-    Shape,
-    UnreadableError,
-    flaw,
-    json_object,
-    read,
-    row_columns,
-    storable,
-    value_text,
-)
+from rep_ai.dump.json_text import UnreadableError, flaw, json_object, storable, value_text
+from rep_ai.dump.records import Shape, read, row_columns
 from rep_ai.dump.text import TOO_DEEP, RejectedError, Span, Text
 
 # other entries that are held at once

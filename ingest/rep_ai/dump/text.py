@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
-from rep_ai.dump.records import members, offset
+from rep_ai.dump.json_text import members, offset
 
 TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 

@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from time import perf_counter
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 from weakref import WeakKeyDictionary
 
 import zstandard
@@ -145,14 +145,10 @@ def _fetch(file: SourceFile, path: str) -> None:
             raise ChangedError(file.url)
 
 
-class _State(NamedTuple):
-    size: int
-    modified_at: int
-
-
-def _state(file: IO[bytes]) -> _State:
+def _state(file: IO[bytes]) -> tuple[int, int]:
+    """Size and time of the last change of an open file."""
     status = os.fstat(file.fileno())
-    return _State(status.st_size, status.st_mtime_ns)
+    return status.st_size, status.st_mtime_ns
 
 
 def _decompressed_blocks(raw: IO[bytes]) -> Iterator[bytes] | None:

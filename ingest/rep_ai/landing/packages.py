@@ -131,7 +131,7 @@ class Package:
                         where = f"working folder {folder} (TMPDIR names another place)"
                         raise LoadError(root_cause(error, where)) from error
 
-    def _batches(self) -> Iterator[tuple[str, pa.Table]]:
+    def _batches(self) -> Generator[tuple[str, pa.Table], None, None]:
         """Yield (raw table, rows) for the whole package."""
         for table, schema in TABLES.items():
             yield table, schema.empty_table()

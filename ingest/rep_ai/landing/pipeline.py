@@ -1,7 +1,7 @@
 """dlt, asked for one package at a time and never to resume: the ledger decides what counts."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -25,7 +25,7 @@ _SETTINGS = {
 
 
 def load(
-    batches: Iterator[tuple[str, pa.Table]],
+    batches: Generator[tuple[str, pa.Table], None, None],
     destination: Destination,
     schema: str,
     *,
@@ -50,9 +50,11 @@ def load(
 
     def marked() -> Iterator[Any]:
         nonlocal largest
-        for table, rows in batches:
-            largest = max(largest, rows.nbytes)
-            yield dlt.mark.with_table_name(rows, table)
+        # where it is given up halfway, the file that is being read is let go of at once
+        with closing(batches):
+            for table, rows in batches:
+                largest = max(largest, rows.nbytes)
+                yield dlt.mark.with_table_name(rows, table)
 
     pipeline = dlt.pipeline(
         NAME,

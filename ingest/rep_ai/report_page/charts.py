@@ -38,7 +38,7 @@ def charts(found: Row) -> Row:
     Args:
         found: what the page shows, as `collect` gives it.
     """
-    daily, nights = found["daily"], found["nights"]
+    daily, calendar = found["daily"], found["nights"]
     shown = [isolated(row["agent"]) for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
     both = [
         row | {name: isolated(row[name]) for name in ("agent", "type")}
@@ -47,7 +47,7 @@ def charts(found: Row) -> Row:
     ]
     agents = [row for row in both if row["agent"] in shown]
     types = sorted({row["type"] for row in agents})
-    weeks = sorted({night["week"] for night in nights})[-MAX_WEEKS:]
+    weeks = sorted({day["week"] for day in calendar})[-MAX_WEEKS:]
     is_drawn = {
         "activity": daily,
         "midnight": daily and found["sessions"],
@@ -56,8 +56,8 @@ def charts(found: Row) -> Row:
         "week": found["hours"],
         "rates": agents,
         "waits": any(row["median"] is not None for row in agents),
-        "calendar": nights,
-        "records": nights,
+        "calendar": calendar,
+        "records": calendar,
     }
     data = yaml.safe_load(SPECIFICATIONS.read_text(encoding="utf-8"))
     over_time = _over_time(data, len(daily), has_gaps=bool(found["gaps"]))
@@ -86,9 +86,9 @@ def charts(found: Row) -> Row:
             "daily": daily,
             "hours": found["hours"],
             "agents": agents,
-            "nights": [night for night in nights if night["week"] in weeks],
-            "records": nights[-MAX_RECORDS:],
-            "missing": [{"day": n["day"]} for n in nights if n["status"] == "missing"],
+            "nights": [day for day in calendar if day["week"] in weeks],
+            "records": calendar[-MAX_RECORDS:],
+            "missing": [{"day": d["day"]} for d in calendar if d["status"] == "missing"],
         },
     }
 

@@ -59,7 +59,7 @@ def collect(database: Database, timezone: str) -> Row:
         DUMP_CALENDAR, "select min(window_start_at), max(window_end_at) from {table}"
     )[0]
     daily, outside = _split(_daily(database, timezone), since, until, zone)
-    nights, gaps = _calendar(database, zone)
+    calendar, gaps = _calendar(database, zone)
     return {
         "timezone": timezone,
         "until": until and f"{_local(until, zone):%-d %B %Y, %H:%M}",
@@ -69,14 +69,14 @@ def collect(database: Database, timezone: str) -> Row:
         "outside": outside,
         "hours": _hours(database, timezone),
         "stitches": _stitches(database),
-        "nights": nights,
+        "nights": calendar,
         "night_counts": {
-            status: sum(night["status"] == status for night in nights) for status in STATUSES
+            status: sum(day["status"] == status for day in calendar) for status in STATUSES
         },
         "gaps": gaps,
         "said": [*health.window_warnings(database), *health.data_warnings(database)],
         # examples stay out: they are ids of visitors
-        "violations": [each._asdict() for each in health.violations(database)],
+        "violations": [each._replace(example=None) for each in health.violations(database)],
         "unknown_types": [
             {
                 "kind": each.kind,

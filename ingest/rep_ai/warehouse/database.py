@@ -46,9 +46,9 @@ class Database:
         """Rows of a query over one mart."""
         return self.rows(MARTS_SCHEMA, table, sql)
 
-    def records(self, table: str) -> list[dict[str, Any]]:
+    def records(self, table: str, order: str) -> list[dict[str, Any]]:
         """All rows of a mart by the names of the columns, which an older build may lack."""
-        rows = self.mart(table, "select * from {table}")
+        rows = self.mart(table, f"select * from {{table}} order by {order}")
         names = [column[0] for column in self._cursor.description] if rows else []
         return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -75,7 +75,7 @@ class Violation(NamedTuple):
 
 def windows(database: Database) -> list[Window]:
     """All windows and the gaps between them, in order."""
-    rows = database.records(DUMP_CALENDAR)
+    rows = database.records(DUMP_CALENDAR, "window_start_at, window_end_at")
     return [
         Window(
             row["window_start_at"],
@@ -87,7 +87,7 @@ def windows(database: Database) -> list[Window]:
             {name: _number(row.get(f"usual_{name[:-1]}_count")) for name in COUNTED},
             bool(row.get("has_few_actions")),
         )
-        for row in sorted(rows, key=lambda row: (row["window_start_at"], row["window_end_at"]))
+        for row in rows
     ]
 
 
@@ -113,12 +113,16 @@ def windows_in(gap: timedelta, lengths: list[timedelta]) -> int:
 
 def unknown_types(database: Database) -> list[UnknownType]:
     """Types that no seed lists, the most frequent first."""
-    rows = database.mart(
-        UNKNOWN_TYPES,
-        "select kind, type, record_count, first_seen_at, last_seen_at from {table} "
-        "order by record_count desc, kind, type",
-    )
-    return [UnknownType(*row) for row in rows]
+    return [
+        UnknownType(
+            row["kind"],
+            row["type"],
+            row["record_count"],
+            row.get("first_seen_at"),
+            row.get("last_seen_at"),
+        )
+        for row in database.records(UNKNOWN_TYPES, "record_count desc, kind, type")
+    ]
 
 
 def violations(database: Database) -> list[Violation]:

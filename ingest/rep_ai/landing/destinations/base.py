@@ -14,13 +14,25 @@ class Destination(Protocol):
     name: str
 
     def lock(self) -> Any:
-        """Hold the one lock of all runs; DestinationError names a run that holds it already."""
+        """Hold the one lock of all runs while a `with` block runs.
+
+        Raises:
+            DestinationError: another run holds it, which is named.
+        """
 
     def check_lock(self) -> None:
-        """DestinationError where the lock was taken and then lost."""
+        """See that the lock is still held, if it was taken.
+
+        Raises:
+            DestinationError: it is lost.
+        """
 
     def connect(self) -> Any:
-        """Open a DB-API connection, to be closed by the caller."""
+        """Open a DB-API connection, to be closed by the caller.
+
+        Raises:
+            DestinationError: the database cannot be reached or opened.
+        """
 
     def connect_to_read(self) -> Any:
         """The same, but nothing can be changed by it; a DuckDB file has to be there."""
@@ -31,9 +43,11 @@ class Destination(Protocol):
     def dlt_destination(
         self, connection: Any = None, *, is_bounded: bool = True
     ) -> "TDestinationReferenceArg":
-        """The same database for dlt, by an open connection where there is one to share.
+        """The same database for dlt.
 
-        `is_bounded` where no batch is larger than usual.
+        Args:
+            connection: an open connection to be shared, if there is one.
+            is_bounded: whether no batch is larger than usual, so that little memory does.
         """
 
 
