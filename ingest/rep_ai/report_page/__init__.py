@@ -12,30 +12,14 @@ from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import UnpreparedError
 from rep_ai.report_page.charts import charts
 from rep_ai.report_page.figures import collect
+from rep_ai.warehouse import names
 from rep_ai.warehouse.database import opened
-from rep_ai.warehouse.names import (
-    DAILY_ACTIVITY,
-    DUMP_CALENDAR,
-    INTERACTIONS,
-    MARTS_SCHEMA,
-    SESSION_GROUPS,
-    SESSIONS,
-    UNKNOWN_TYPES,
-    USERS,
-    VIOLATIONS,
-)
 from rep_ai.words import many
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARTS = (
-    USERS,
-    INTERACTIONS,
-    SESSION_GROUPS,
-    SESSIONS,
-    VIOLATIONS,
-    DAILY_ACTIVITY,
-    DUMP_CALENDAR,
-    UNKNOWN_TYPES,
+    *(names.USERS, names.INTERACTIONS, names.SESSION_GROUPS, names.SESSIONS, names.VIOLATIONS),
+    *(names.DAILY_ACTIVITY, names.DUMP_CALENDAR, names.UNKNOWN_TYPES),
 )
 NONE = "\N{EN DASH}"
 
@@ -84,7 +68,7 @@ def render(destination: Destination, timezone: str) -> str:
         if missing:
             step = project.first_step(destination.name)
             raise UnpreparedError(
-                f"{destination.name} has no {MARTS_SCHEMA}.{missing[0]}",
+                f"{destination.name} has no {names.MARTS_SCHEMA}.{missing[0]}",
                 to_do=f"build the marts by {step}, or dbt build",
             )
         found = collect(database, timezone)
