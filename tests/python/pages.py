@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from marts import PROJECT
-from rep_ai.vendor import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS
 
 # in the order in which their commands are run, in one copy
 NAMES = (
