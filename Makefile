@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over test replay lint bench chaos fuzz report docs clean lock
+.PHONY: help run start-over check test replay lint bench chaos fuzz report docs clean lock
 
 SAMPLE := sample.duckdb
 WAREHOUSE := warehouse.duckdb
@@ -38,10 +38,32 @@ run: .venv/.run $(if $(DUMPS),,sample_dumps) ## dumps in, marts out; DUMPS="path
 start-over: .venv/.run ## set sample.duckdb and warehouse.duckdb aside; nothing is removed
 	@$(BIN)/python -m rep_ai.start_over
 
+# far from the default, so that a unit test which reads days has to say whose
+UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
+# what has changed since the branch began; SINCE is any commit
+SINCE = $(shell git merge-base HEAD origin/main 2>/dev/null || echo HEAD)
+CHANGED = $(shell git diff --name-only --diff-filter=d $(SINCE) -- $(1))
+QUICK := $(addprefix tests/python/test_,document.py oracle.py sample.py sources.py)
+
+check: export REP_AI_TARGET := dev
+check: export REP_AI_DUCKDB := target/check/warehouse.duckdb
+check: SQL = $(call CHANGED,'analyses/*.sql' 'models/*.sql' 'tests/*.sql')
+check: MODELS = $(basename $(notdir $(call CHANGED,'models/*.sql')))
+check: .venv/.test ## a first answer within two minutes, about what has changed since SINCE
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
+	$(if $(strip $(SQL)),REP_AI_DUCKDB=:memory: $(BIN)/sqlfluff lint --disable-progress-bar $(SQL))
+	rm -rf target/check
+	$(BIN)/rep-ai sample target/check/dumps --days 3 --sessions-per-day 40
+	$(BIN)/rep-ai run --quiet target/check/dumps
+	$(if $(strip $(MODELS)),$(BIN)/dbt test --quiet --vars '$(UNIT)' \
+		--select $(foreach model,$(MODELS),test_type:unit,$(model)))
+	$(BIN)/python -m pytest --quiet --numprocesses 2 $(QUICK)
+
 test: export REP_AI_TARGET := dev
 test: export REP_AI_DUCKDB := target/test/warehouse.duckdb
-# far from the default, so that a unit test which reads days has to say whose
-test: UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
 test: lint ## everything that CI runs
 	rm -rf target/test
 	$(BIN)/rep-ai sample target/test/dumps
