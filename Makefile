@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test replay lint bench chaos fuzz report docs clean lock
+.PHONY: help run start-over check test replay lint style bench chaos fuzz report docs clean lock
 
 SAMPLE := sample.duckdb
 WAREHOUSE := warehouse.duckdb
@@ -49,11 +49,7 @@ check: export REP_AI_TARGET := dev
 check: export REP_AI_DUCKDB := target/check/warehouse.duckdb
 check: SQL = $(call CHANGED,'analyses/*.sql' 'models/*.sql' 'tests/*.sql')
 check: MODELS = $(basename $(notdir $(call CHANGED,'models/*.sql')))
-check: .venv/.test ## a first answer within two minutes, about what has changed since SINCE
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
+check: style ## a first answer within two minutes, about what has changed since SINCE
 	$(if $(strip $(SQL)),REP_AI_DUCKDB=:memory: $(BIN)/sqlfluff lint --disable-progress-bar $(SQL))
 	rm -rf target/check
 	$(BIN)/rep-ai sample target/check/dumps --days 3 --sessions-per-day 40
@@ -78,12 +74,16 @@ replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 		$(BIN)/python -m pytest tests/python/test_replay.py -k 'every_step and not postgres'
 
 lint: export REP_AI_DUCKDB := :memory:
-lint: .venv/.test ## style, types, and that dbt reads the project without a warning
+lint: style ## style, types, and that dbt reads the project without a warning
+	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
+
+# what lint says at once
+style: export REP_AI_DUCKDB := :memory:
+style: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
-	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
 	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
 
 # a quick look: REP_AI_BENCH_MB=100 REP_AI_BENCH_DAYS="30 90"

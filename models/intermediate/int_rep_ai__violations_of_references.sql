@@ -98,25 +98,32 @@ unknown_{{ kind }}s as (
 ),
 
 {% endfor -%}
+members as (
+
+    select
+        session_group_id,
+        session_id,
+        session_number_in_group,
+        visitor_id
+    from {{ ref('fct_rep_ai__sessions') }}
+    where {{ rep_ai_is_affected('session_group_id', 'session_group') }}
+
+),
+
 group_members as (
 
     select
-        sessions.session_group_id,
-        sessions.session_id,
-        sessions.session_number_in_group,
-        sessions.visitor_id,
+        members.session_group_id,
+        members.session_id,
+        members.session_number_in_group,
+        members.visitor_id,
         deliveries.delivery_id,
         deliveries.window_number
-    from {{ ref('fct_rep_ai__sessions') }} as sessions
-    inner join {{ sessions }} as stitched on sessions.session_id = stitched.session_id
+    from members
+    inner join {{ sessions }} as stitched on members.session_id = stitched.session_id
     inner join deliveries on stitched.last_delivery_id = deliveries.delivery_id
-    where
-        {{ rep_ai_is_affected('sessions.session_group_id', 'session_group') }}
-        and stitched.session_id in (
-            select members.session_id
-            from {{ ref('fct_rep_ai__sessions') }} as members
-            where {{ rep_ai_is_affected('members.session_group_id', 'session_group') }}
-        )
+    -- said twice, for engines that would hold all sessions to join them
+    where stitched.session_id in (select wanted.session_id from members as wanted)
 
 ),
 

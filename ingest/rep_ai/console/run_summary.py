@@ -22,8 +22,6 @@ FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
     'from {{ ref("fct_rep_ai__session_groups") }} group by 1 order by 2 desc'
 )
-# rules that `run` says in words
-FIRST_CONTACT = ("field_missing", "collection_missing")
 # how many of a long list are shown
 SHOWN = 10
 
@@ -165,7 +163,7 @@ def show_marts(
         click.echo(f"{line}\n")
     _say_unknown_types(database, settings, project.command("rep-ai", file))
     _say_missing_fields(database, settings["rep_ai_source_schema"])
-    broken = [each for each in health.violations(database) if each.rule not in FIRST_CONTACT]
+    broken = [each for each in health.violations(database) if each.rule not in health.FIRST_CONTACT]
     if broken:
         show_violations(broken)
     click.echo(f"The marts are in {destination.name}, schema {MARTS_SCHEMA}. A first query:\n")

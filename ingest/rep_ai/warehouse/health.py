@@ -17,6 +17,8 @@ from rep_ai.words import many
 # how many of the last windows are shown and watched
 LAST_WINDOWS = 14
 COUNTED = ("visitors", "sessions", "actions", "interactions")
+# rules that `rep-ai run` says in words
+FIRST_CONTACT = ("field_missing", "collection_missing")
 
 
 class Window(NamedTuple):
@@ -140,7 +142,7 @@ def missing_fields(database: Database) -> list[tuple[Any, ...]]:
     return database.mart(
         VIOLATIONS,
         "select rule, entity, record_id, count(*) from {table} "
-        "where rule in ('field_missing', 'collection_missing') "
+        f"where rule in {FIRST_CONTACT} "
         "group by rule, entity, record_id order by rule, entity, record_id",
     )
 
