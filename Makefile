@@ -43,7 +43,8 @@ UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
 # what has changed since the branch began; SINCE is any commit
 SINCE = $(shell git merge-base HEAD origin/main 2>/dev/null || echo HEAD)
 CHANGED = $(shell git diff --name-only --diff-filter=d $(SINCE) -- $(1))
-QUICK := $(addprefix tests/python/test_,document.py oracle.py sample.py sources.py)
+QUICK := $(addprefix tests/python/,dump/test_document.py dump/test_sample.py landing/test_sources.py \
+	models/test_oracle.py)
 
 check: export REP_AI_TARGET := dev
 check: export REP_AI_DUCKDB := target/check/warehouse.duckdb
@@ -71,7 +72,7 @@ test: lint ## everything that CI runs
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
-		$(BIN)/python -m pytest tests/python/test_replay.py -k 'every_step and not postgres'
+		$(BIN)/python -m pytest tests/python/models/test_replay.py -k 'every_step and not postgres'
 
 lint: export REP_AI_DUCKDB := :memory:
 lint: style ## style, types, and that dbt reads the project without a warning
@@ -92,11 +93,11 @@ bench: .venv/.test ## how fast ingest is beside other ways, and what a night cos
 	$(BIN)/python tests/bench/marts.py
 
 chaos: .venv/.test ## kill runs some hundred times (REP_AI_KILLS), and compare all tables each time
-	REP_AI_KILLS=$${REP_AI_KILLS:-100} $(BIN)/python -m pytest tests/python/test_chaos.py
+	REP_AI_KILLS=$${REP_AI_KILLS:-100} $(BIN)/python -m pytest tests/python/landing/test_chaos.py
 
 fuzz: .venv/.test ## damage documents for long, and load what takes minutes
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/python/test_fuzz.py \
-		tests/python/test_document.py
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/python/dump/test_fuzz.py \
+		tests/python/dump/test_document.py
 
 report: .venv/.run ## the marts as one page to look at: target/report.html
 	@$(CHOOSE); $(BIN)/rep-ai report

@@ -26,7 +26,7 @@ from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.results import Report
 from rep_ai.landing.sources import SourceFile
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
 
 

@@ -23,13 +23,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from documents import chunks_of, documents, parts, rejection
 from loads import DAY, NIGHT, Place, dump, write
 from marts import RAW_SCHEMA
 from oracle import Delivery, read_dump
 from rebuild import read_plainly, rebuilt
 from rep_ai.dump.chunks import MAX_ENTRY_BYTES
 from rep_ai.dump.document import RECORD_TABLES
-from test_document import chunks_of, documents, parts, rejection
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 # outcome -> damaged documents that had it

@@ -31,7 +31,7 @@ from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.sources import SourceFile
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 RAW_SCHEMA = "rep_ai_raw"
 # marts that the parser of user agents alone decides
 PARSED = {"dim_rep_ai__user_agents"}

@@ -35,7 +35,7 @@ from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import BusyError
 from rep_ai.warehouse import health
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = (sys.executable, "-m", "rep_ai")
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ "
