@@ -6,30 +6,21 @@
 
 with
 
-deliveries as (
-
-    select
-        *,
-        row_number() over (order by window_start_at, window_end_at) as window_number
-    from {{ ref('int_rep_ai__delivery_versions') }}
-    where is_current
-
-),
-
 -- how far the windows before and after reach
 neighbours as (
 
     select
         *,
         max(window_end_at) over (
-            order by window_number
+            order by window_start_at, window_end_at
             rows between unbounded preceding and 1 preceding
         ) as covered_until,
         min(window_start_at) over (
-            order by window_number
+            order by window_start_at, window_end_at
             rows between 1 following and unbounded following
         ) as next_start_at
-    from deliveries
+    from {{ ref('int_rep_ai__delivery_versions') }}
+    where is_current
 
 ),
 
