@@ -84,7 +84,9 @@ style: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse
+	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse --vars '$(UNIT)'
+	$(BIN)/dbt-bouncer
+	$(BIN)/dbt-score lint
 	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
 
 # a quick look: REP_AI_BENCH_MB=100 REP_AI_BENCH_DAYS="30 90"

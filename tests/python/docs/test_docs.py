@@ -58,25 +58,6 @@ RULE = re.compile(r"^    '(\w+)': '(error|warn)',$", re.MULTILINE)
 EXAMPLE = re.compile(r"```json\n(.*?)```", re.DOTALL)
 EXAMPLE_ROW = re.compile(r"^\| (\w+) \| ?(\S*) ?\| (.*?) \|$", re.MULTILINE)
 PARTS = ("**What it shows.** ", "**Example.**", "**Why it matters.** ", "**What to do.** ")
-# what a row of each mart is
-GRAINS = {
-    "dim_rep_ai__referrers": ["referrer"],
-    "dim_rep_ai__user_agents": ["user_agent"],
-    "dim_rep_ai__users": ["user_id"],
-    "dim_rep_ai__visitors": ["visitor_id"],
-    "fct_rep_ai__actions": ["action_id"],
-    "fct_rep_ai__events": ["event_id"],
-    "fct_rep_ai__interactions": ["interaction_id"],
-    "fct_rep_ai__session_groups": ["session_group_id"],
-    "fct_rep_ai__sessions": ["session_id"],
-    "rep_ai__contract_violations": [
-        *("rule", "severity", "entity", "record_id", "dump_start_at", "detail"),
-    ],
-    "rep_ai__daily_activity": ["activity_date"],
-    "rep_ai__dump_calendar": ["window_start_at", "window_end_at"],
-    "rep_ai__unknown_types": ["kind", "type"],
-    "rep_ai__user_daily_performance": ["user_id", "activity_date"],
-}
 KINDS = (
     *("model", "seed", "source", "macro", "test"),
     *("analysis", "exposure", "metric", "semantic_model"),
@@ -280,20 +261,25 @@ def test_marts_have_an_enforced_contract(project: Project) -> None:
         assert not untyped, mart["name"]
 
 
-def test_marts_have_their_grain_tested(project: Project) -> None:
-    grains: dict[str, list[list[str]]] = {mart["unique_id"]: [] for mart in project.marts()}
+def test_each_model_has_the_grain_that_it_names(project: Project) -> None:
+    """Tested once: a column by `unique` and `not_null`, what is large or several by our own."""
+    grains: dict[str, list[list[str]]] = {
+        model["unique_id"]: [] for model in project.of_kind("model")
+    }
     known, unique = set(), set()
     for test in project.of_kind("test"):
-        mart, kind = test.get("attached_node"), (test.get("test_metadata") or {}).get("name")
+        model, kind = test.get("attached_node"), (test.get("test_metadata") or {}).get("name")
         if kind == "not_null":
-            known.add((mart, test["column_name"]))
-        elif kind == "unique" and mart in grains:
-            grains[mart].append([test["column_name"]])
-            unique.add((mart, test["column_name"]))
-        elif kind == "rep_ai_unique_grain" and mart in grains:
-            grains[mart].append(test["test_metadata"]["kwargs"]["columns"])
-    tested = {mart["name"]: grains[mart["unique_id"]] for mart in project.marts()}
-    assert tested == {mart: [columns] for mart, columns in GRAINS.items()}
+            known.add((model, test["column_name"]))
+        elif kind == "unique" and model in grains:
+            grains[model].append([test["column_name"]])
+            unique.add((model, test["column_name"]))
+        elif kind == "rep_ai_unique_grain" and model in grains:
+            grains[model].append(test["test_metadata"]["kwargs"]["columns"])
+    named = {
+        model["unique_id"]: [model["config"]["meta"]["grain"]] for model in project.of_kind("model")
+    }
+    assert grains == named
     # which passes any number of NULLs
     assert not unique - known
 
