@@ -208,6 +208,11 @@ def as_a_package(folder: Path) -> Shell:
     shell = Shell(consumer)
     for command in ("dbt deps", "dbt build", "dbt build", "dbt test"):
         shell.run(command)
+    inner = consumer / "models" / "inner.sql"
+    inner.write_text("select session_id from {{ ref('int_rep_ai__sessions_grouped') }}\n")
+    assert "private to the 'rep_ai' group" in shell.run("dbt parse", code=2)
+    inner.write_text("select session_id from {{ ref('stg_rep_ai__sessions') }}\n")
+    shell.run("dbt build --select inner")
     return shell
 
 
