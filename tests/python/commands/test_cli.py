@@ -25,6 +25,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+from dumps import DAY, document
 from rep_ai import cli
 from rep_ai.cli.errors import handle_errors
 from rep_ai.commands.ingest import ingest
@@ -132,13 +133,11 @@ def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
 def night(number: int, actions: int, **members: Any) -> bytes:
     """A dump of a day from 2025-03-03 on, with so many actions."""
     start = int((MIDNIGHT + timedelta(days=number)).replace(tzinfo=UTC).timestamp() * 1000)
-    window = {"start_time": start, "end_time": start + 86_400_000}
     rows = [
         {"id": f"{number}-{i}", "action": "ALERT", "session_id": "s", "timestamp": start}
         for i in range(actions)
     ]
-    dump = {"version": "1.0.0", **window, "unique_visitor_session_actions": rows, **members}
-    return json.dumps(dump).encode()
+    return document(start, start + DAY, **{"unique_visitor_session_actions": rows, **members})
 
 
 @pytest.fixture(scope="module")

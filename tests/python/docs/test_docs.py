@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 import pages
+from dumps import EMPTY
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai.commands.ingest import ingest
 from rep_ai.dump.format import COLLECTIONS
@@ -142,8 +144,7 @@ def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def examples() -> list[Thing]:
     """The dumps of the pages of the violation rules: those without a window make two nights."""
     nights: list[Thing] = [
-        {"version": "1.0.0", "start_time": start, "end_time": end}
-        | {c.name: {} if c.is_object else [] for c in COLLECTIONS}
+        {"version": "1.0.0", "start_time": start, "end_time": end, **deepcopy(EMPTY)}
         for start, end in pairwise(NIGHTS)
     ]
     dumps = []

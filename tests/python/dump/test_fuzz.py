@@ -24,7 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from documents import chunks_of, documents, parts, rejection
-from loads import DAY, NIGHT, Place, dump, write
+from dumps import DAY, NIGHT, dump, write
+from loads import Place
 from marts import RAW_SCHEMA
 from oracle import Delivery, read_dump
 from rebuild import read_plainly, rebuilt

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 
+from dumps import DAY, HOUR
 from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
 from marts import (
     PARSED,
@@ -209,8 +210,6 @@ HOSTILE_IDS = (
     "%s",
 )
 NOON = int(datetime(2024, 3, 10, 12, tzinfo=UTC).timestamp()) * 1000  # a day of 23 hours
-HOUR = 3_600_000
-DAY = 24 * HOUR
 
 
 def number(value: object) -> Num:

@@ -24,7 +24,8 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from loads import Place, Tables, difference, dump, torn, write
+from dumps import dump, write
+from loads import Place, Tables, difference, torn
 from marts import RAW_SCHEMA
 from rep_ai.dump import chunks
 from rep_ai.landing import packages

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 import zstandard
 
-from loads import NIGHT, Place, dump, torn, write
+from dumps import NIGHT, dump, write
+from loads import Place, torn
 from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.dump import chunks, document
 from rep_ai.landing import packages, sources

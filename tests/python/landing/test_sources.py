@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import os
 import re
 import resource
@@ -30,6 +29,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from dumps import dump
 from rep_ai.landing import fetch, sources
 from rep_ai.landing.errors import BrokenError, ChangedError, SourceError
 from rep_ai.landing.fetch import decompressed
@@ -369,13 +369,6 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
 
 
-def dump(night: int, **members: Any) -> bytes:
-    """A small dump."""
-    start, end = (1_741_500_000_000 + 86_400_000 * day for day in (night, night + 1))
-    times = {"version": "1.0.0", "start_time": start, "end_time": end}
-    return json.dumps({**times, "users": {f"{night}": {"id": f"{night}"}}, **members}).encode()
-
-
 def ingest(folder: Path, database: Path, **environment: str) -> subprocess.Popen[str]:
     """Start the command."""
     return subprocess.Popen(
@@ -387,11 +380,11 @@ def ingest(folder: Path, database: Path, **environment: str) -> subprocess.Popen
     )
 
 
-def users(database: Path) -> list[str]:
-    """Who was landed."""
+def nights(database: Path) -> list[str]:
+    """Of which nights the users were landed."""
     with duckdb.connect(str(database), read_only=True) as connection:
         found = connection.sql("select id from rep_ai_raw.users order by id").fetchall()
-    return [row[0] for row in found]
+    return sorted({row[0].partition("-")[0] for row in found})
 
 
 @contextmanager
@@ -426,11 +419,11 @@ def test_disk_full(tmp_path: Path) -> None:
             said,
         )
         assert not list(small.glob("rep_ai_*"))
-    assert users(database) == ["1", "3"]
+    assert nights(database) == ["1", "3"]
     with ingest(dumps, database) as process:
         _, said = process.communicate()
     assert (process.returncode, said) == (0, "")
-    assert users(database) == ["1", "2", "3"]
+    assert nights(database) == ["1", "2", "3"]
 
 
 def test_a_file_that_is_too_large_to_write(tmp_path: Path) -> None:
@@ -464,7 +457,7 @@ def test_a_file_truncated_while_it_is_read(tmp_path: Path) -> None:
     with ingest(dumps, database) as process:
         _, said = process.communicate()
     assert (process.returncode, said) == (0, "")
-    assert users(database) == ["2"]
+    assert nights(database) == ["2"]
 
 
 def test_the_handler_of_a_truncation_goes(tmp_path: Path) -> None:
@@ -508,7 +501,7 @@ def test_permission_denied(tmp_path: Path) -> None:
     with ingest(tmp_path / "dumps", database) as process:
         process.communicate()
     assert process.returncode == 0
-    assert users(database) == ["1", "2"]
+    assert nights(database) == ["1", "2"]
 
 
 # ------------------------------------------------------------------------------------- other stores

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import duckdb
@@ -18,11 +16,10 @@ import pytest
 import zstandard
 
 import stores
+from dumps import dump
 from stores import STORES, Page, Store, Web
 
 REP_AI = str(Path(sys.executable).with_name("rep-ai"))
-NIGHT = 1_741_500_000_000
-DAY = 86_400_000
 # as far as the stores take them: S3, Azure, Google and sftp all do
 ODD_NAMES = (
     "with spaces .json",
@@ -49,13 +46,6 @@ try:
 except errors.SourceError as error:
     print(error)
 """
-
-
-def dump(night: int, **members: Any) -> bytes:
-    """A small dump."""
-    times = {"start_time": NIGHT + night * DAY, "end_time": NIGHT + (night + 1) * DAY}
-    users = {f"{night}": {"id": f"{night}"}}
-    return json.dumps({"version": "1.0.0", **times, "users": users, **members}).encode()
 
 
 class Warehouse:
@@ -117,7 +107,7 @@ class Warehouse:
                 "select file_url, status from rep_ai_raw.deliveries order by rowid"
             ).fetchall()
             users = connection.sql("select distinct id from rep_ai_raw.users").fetchall()
-        assert len(users) == sum(status == "loaded" for _, status in rows)
+        assert len(users) == 3 * sum(status == "loaded" for _, status in rows)
         for url, _ in rows:
             assert not any(secret in url for secret in self.secrets)
         return [(url, status) for url, status in rows]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from loads import Place, dump, write
+from dumps import dump, write
+from loads import Place
 from marts import RAW_SCHEMA
 from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.landing import user_agents

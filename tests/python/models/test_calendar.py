@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -10,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from loads import DAY, Place, write
+from dumps import DAY, HOUR, document, write
+from loads import Place
 from oracle import Delivery, marts
 
-HOUR = DAY // 24
 COLLECTIONS = {
     "users": dict,
     "unique_visitors": dict,
@@ -30,14 +29,14 @@ def history(random: Random) -> list[bytes]:
     for _ in range(random.randrange(20, 90)):
         length = random.choices([24, 23, 25, 12, 48, 1], [60, 2, 2, 2, 2, 2])[0] * HOUR
         length += random.choices([0, 1, HOUR], [60, 2, 2])[0]
-        dumps.append(document(random, start, start + length))
+        dumps.append(night(random, start, start + length))
         if random.random() < 0.05:
-            dumps.append(document(random, start, start + length, "1.1.0"))
+            dumps.append(night(random, start, start + length, "1.1.0"))
         start += length + random.choices([0, DAY, 9 * DAY, -HOUR], [60, 5, 1, 1])[0]
     return dumps
 
 
-def document(random: Random, start: int, end: int, version: str = "1.0.0") -> bytes:
+def night(random: Random, start: int, end: int, version: str = "1.0.0") -> bytes:
     """A dump with more or fewer records."""
     counts = random.choices([(30, 60), (2, 6), (0, 1)], [8, 3, 1])[0]
     members: dict[str, Any] = {}
@@ -45,9 +44,7 @@ def document(random: Random, start: int, end: int, version: str = "1.0.0") -> by
         if random.random() < 0.95:
             ids = range(random.randint(*counts))
             members[name] = {i: {} for i in ids} if kind is dict else [{"id": i} for i in ids]
-    return json.dumps(
-        {"version": version, "start_time": start, "end_time": end, **members}
-    ).encode()
+    return document(start, end, version, **members)
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])

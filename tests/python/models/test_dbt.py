@@ -19,10 +19,10 @@ import duckdb
 import pytest
 import yaml
 
+from dumps import DAY, HOUR, document
 from rep_ai.sample import write_sample
 from replay import NO_TESTS, Warehouse, copy_project, unequal_tables
 
-HOUR = 3_600_000
 NIGHTS = 3
 CI = "ci_7"
 HEALTH = {"rep_ai__dump_calendar", "rep_ai__contract_violations", "rep_ai__unknown_types"}
@@ -309,8 +309,7 @@ def test_ci_that_keeps_its_schema_sees_what_production_has_built_since(
 def dump(path: Path, hours_ago: float, version: str) -> Path:
     """A dump of nothing, for a day that ended so many hours ago."""
     end = int(datetime.now(UTC).timestamp() * 1000 - hours_ago * HOUR)
-    document = {"version": version, "start_time": end - 24 * HOUR, "end_time": end}
-    path.write_text(json.dumps(document), encoding="utf-8")
+    path.write_bytes(document(end - DAY, end, version))
     return path
 
 

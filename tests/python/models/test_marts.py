@@ -22,7 +22,8 @@ import zstandard
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from histories import HOUR, MODIFIED, histories, label_histories, sample
+from dumps import DAY, document
+from histories import MODIFIED, histories, label_histories, sample
 from marts import (
     Compiled,
     Database,
@@ -139,14 +140,8 @@ def test_session_groups_are_what_the_oracle_says(
 
 
 def night(number: int, sessions: dict[str, dict[str, object]]) -> Delivery:
-    start = START + number * 24 * HOUR
-    document = {
-        "version": "1.0.0",
-        "start_time": start,
-        "end_time": start + 24 * HOUR,
-        "unique_visitor_sessions": sessions,
-    }
-    return Delivery(json.dumps(document).encode(), None)
+    start = START + number * DAY
+    return Delivery(document(start, start + DAY, unique_visitor_sessions=sessions), None)
 
 
 def labelled(labels: dict[str, str]) -> list[Load]:

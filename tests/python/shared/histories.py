@@ -16,6 +16,7 @@ from typing import TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 
+from dumps import HOUR
 from oracle import Delivery
 
 T = TypeVar("T")
@@ -331,8 +332,6 @@ MODIFIED: tuple[datetime | None, ...] = (
 
 
 # ------------------------------------------------------------------------------------------ windows
-
-HOUR = 3_600_000
 
 
 def epoch(*when: int) -> int:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
 
+from dumps import DAY, HOUR
 from replay import HARMS, Change, Deliver, File, Harm, Step
 
 T = TypeVar("T")
-SECOND, HOUR, DAY = 1000, 3_600_000, 86_400_000
+SECOND = 1000
 INCLUDE_UNKNOWN = "rep_ai_include_unknown_types"
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 # a landing is killed as part of its Deliver

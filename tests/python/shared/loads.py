@@ -1,9 +1,7 @@
-"""Small dumps, the command as a process of its own, and what is in the database afterwards."""
+"""The command as a process of its own, and what is in the database afterwards."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -19,28 +17,11 @@ import psycopg2
 from marts import PROJECT, RAW_SCHEMA, environment
 from rep_ai.dump.document import RECORD_TABLES
 
-NIGHT = 1_741_500_000_000
-DAY = 86_400_000
 # columns that tell one load from another
 LOAD_COLUMNS = ("_dlt_load_id", "load_id")
 
 # relation -> its rows as text, each with how often it is there
 Tables = dict[str, Counter[str]]
-
-
-def dump(night: int = 0, **members: Any) -> bytes:
-    """A small dump."""
-    times = {"start_time": NIGHT + night * DAY, "end_time": NIGHT + (night + 1) * DAY}
-    users = {f"{night}-{i}": {"id": f"{night}-{i}", "title": "x"} for i in range(3)}
-    return json.dumps({"version": "1.0.0", **times, "users": users, **members}).encode()
-
-
-def write(path: Path, content: bytes, modified_at: int = 1_741_600_000) -> Path:
-    """A file of that age."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, (modified_at, modified_at))
-    return path
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dumps import EMPTY
 from marts import PROJECT
-from rep_ai.dump.format import COLLECTIONS
 
 # in the order in which their commands are run, in one copy
 NAMES = (
@@ -115,7 +116,7 @@ def _empty(day: str, version: str) -> Row:
         "version": version,
         "start_time": _milliseconds(start),
         "end_time": _milliseconds(start + timedelta(days=1)),
-        **{c.name: {} if c.is_object else [] for c in COLLECTIONS},
+        **deepcopy(EMPTY),
     }
     dump["users"] = {
         user: {

@@ -34,9 +34,9 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
 
+from dumps import DAY, HOUR
 from histories import (
     BREAKAGES,
-    HOUR,
     IDS,
     STARTS,
     STYLES,
@@ -132,7 +132,6 @@ class Sent:
 
 
 BASE = datetime(2026, 1, 1)
-DAY = 24 * HOUR
 EMPTY: dict[str, Node] = {name: Obj(()) if kind is dict else Arr(()) for name, kind in KIND.items()}
 # nights 0, 1 and 3, and one a month later: what lies between comes late, or never
 FIRST_NIGHTS = (0, 1, 3, 34)

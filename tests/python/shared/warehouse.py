@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dumps import EMPTY, document
 from marts import PROJECT, RAW_SCHEMA, environment
 from oracle import Delivery
 from rep_ai.commands.ingest import ingest
-from rep_ai.dump.format import COLLECTIONS
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.sample import write_sample
 
@@ -75,9 +75,7 @@ def build(folder: Path) -> Warehouse:
     for number, window in enumerate(MORE_WINDOWS):
         paths.append(folder / "dumps" / f"more_{number}.json")
         start, end = (round(datetime.fromisoformat(time).timestamp()) * 1000 for time in window)
-        dump = {"version": "1.0.0", "start_time": start, "end_time": end}
-        dump |= {c.name: {} if c.is_object else [] for c in COLLECTIONS}
-        paths[-1].write_text(json.dumps(dump), encoding="utf-8")
+        paths[-1].write_bytes(document(start, end, **EMPTY))
     warehouse = Warehouse(
         folder,
         tuple(
