@@ -1,4 +1,4 @@
-"""Synthetic nightly dumps in the vendor's format, for first runs, demos and benchmarks.
+"""Synthetic dumps in the vendor's format, for first runs, demos and benchmarks.
 
 The same arguments give the same documents on every machine.
 """
@@ -65,8 +65,18 @@ def write_sample(
         ValueError: An argument is out of range; the message is a sentence for the user.
         OSError: A file cannot be written.
     """
-    _check(directory, days, sessions_per_day, first_day, compression)
-    zone = _zone(timezone)
+    if days < 1 or sessions_per_day < 1:
+        raise ValueError("A sample needs at least one day and one session a day.")
+    if compression not in SUFFIXES:
+        raise ValueError(f"Unknown compression {compression!r}: take none, gzip or zstd.")
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is a file: name a folder for the sample.")
+    if first_day.year < 2001 or (date(2099, 12, 31) - first_day).days < days:
+        raise ValueError("The days of a sample lie between 2001 and 2099.")
+    try:
+        zone = ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
+        raise ValueError(f"Unknown time zone {timezone!r}: take an IANA name.") from error
     directory.mkdir(parents=True, exist_ok=True)
     repeated = days * 2 // 3 if redelivery else None
     records: Counter[str] = Counter()
@@ -84,23 +94,3 @@ def write_sample(
     paths = tuple(path for _, path in sorted(written))
     size = sum(path.stat().st_size for path in paths)
     return SampleReport(len(paths), size, dict(records), paths)
-
-
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
-        raise ValueError(f"Unknown time zone {timezone!r}: take an IANA name.") from error
-
-
-def _check(
-    directory: Path, days: int, sessions_per_day: int, first_day: date, compression: Compression
-) -> None:
-    if days < 1 or sessions_per_day < 1:
-        raise ValueError("A sample needs at least one day and one session a day.")
-    if compression not in SUFFIXES:
-        raise ValueError(f"Unknown compression {compression!r}: take none, gzip or zstd.")
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"{directory} is a file: name a folder for the sample.")
-    if first_day.year < 2001 or (date(2099, 12, 31) - first_day).days < days:
-        raise ValueError("The days of a sample lie between 2001 and 2099.")

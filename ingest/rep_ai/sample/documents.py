@@ -3,36 +3,26 @@
 import gzip
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import IO, Literal, cast
+from typing import IO, Any, Literal
 
 import zstandard
 
 from rep_ai.sample.life import MINUTE, Day, Interaction, Session, Window, user_id, uuids
-from rep_ai.sample.texts import (
-    ACTIONS_IN_SESSION,
-    COMMENTS,
-    COMPANIES,
-    FIRST_NAMES,
-    LAST_NAMES,
-    NOTE,
-    PAGES,
-    POOL,
-    SITE,
-    TAGS,
-    TEAMS,
-    TITLES,
-    USER_AGENTS,
-    as_json,
-)
+from rep_ai.sample.texts import ACTIONS_IN_SESSION, PAGES, POOL, TEXTS, USER_AGENTS, as_json, text
 
 Compression = Literal["none", "gzip", "zstd"]
 
 SUFFIXES: dict[Compression, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_PACKED: dict[Compression, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {
+    "none": nullcontext,
+    "gzip": lambda file: gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0),
+    "zstd": lambda file: zstandard.ZstdCompressor().stream_writer(file, closefd=False),
+}
 # records joined and written at once: what bounds memory beside a day's sessions
 BATCH = 4096
 
@@ -51,47 +41,49 @@ def document(
     """
     window, sessions = day.window, day.sessions
     actions = Random(f"{seed}/{window.day}/actions")  # noqa: S311 (data, no secret)
-    collections: dict[str, Iterator[str]] = {
-        "users": (_user(user, window.level, active) for user, active in enumerate(day.active)),
-        "unique_visitors": _visitors(window, sessions),
-        "unique_visitor_sessions": _session_records(window, sessions, faulty),
-        "unique_visitor_session_actions": _actions(actions, window, sessions),
-        "unique_visitor_session_interactions": _interaction_records(
-            window, day.interactions, faulty
+    users = (_user(user, window.level, active) for user, active in enumerate(day.active))
+    collections = [
+        ("users", "{}", users),
+        ("unique_visitors", "{}", _visitors(window, sessions)),
+        ("unique_visitor_sessions", "{}", _sessions(window, sessions, faulty)),
+        ("unique_visitor_session_actions", "[]", _actions(actions, window, sessions)),
+        (
+            "unique_visitor_session_interactions",
+            "[]",
+            _interactions(window, day.interactions, faulty),
         ),
-    }
+    ]
     if window.level >= 2:
-        collections["session_surveys"] = _surveys(window, sessions)
+        collections.append(("session_surveys", "[]", _surveys(window, sessions)))
     yield f'{{"version":"1.{window.level}.{patch}",'
     yield f'"start_time":{window.start},"end_time":{window.end}'
-    for name, entries in collections.items():
-        keyed = name in ("users", "unique_visitors", "unique_visitor_sessions")
-        separator = f',"{name}":{"{" if keyed else "["}'
+    for name, brackets, entries in collections:
+        yield f',"{name}":{brackets[0]}'
+        separator = ""
         while batch := list(islice(entries, BATCH)):
             counts[name] += len(batch)
             yield separator + ",".join(batch)
             separator = ","
-        yield ("" if separator == "," else separator) + ("}" if keyed else "]")
+        yield brackets[1]
     yield "}\n"
 
 
 def _user(user: int, level: int, active: bool) -> str:
-    first, last = FIRST_NAMES[user % 10], LAST_NAMES[user * 3 % 8]
+    first = text("first_names", user)
     record: dict[str, object] = {
         "id": user_id(user),
         "email_address": f"{first.lower()}.{user}@example.com",
-        "display_name": f"{first} {last}",
-        "title": TITLES[user % 6],
+        "display_name": f"{first} {text('last_names', user * 3)}",
+        "title": text("titles", user),
         "active": active,
     }
     if level >= 1:
-        record["team"] = TEAMS[user % 4]
+        record["team"] = text("teams", user)
     return f'"{user_id(user)}":{as_json(record)}'
 
 
 def _visitors(window: Window, sessions: Sequence[Session]) -> Iterator[str]:
-    for visitor in dict.fromkeys(session.visitor for session in sessions):
-        vid, number, bits = visitor
+    for vid, number, bits in dict.fromkeys(session.visitor for session in sessions):
         custom, metadata = "null", "{}" if bits % 3 else "null"
         # one in five is identified, some of them only from the fourth day on
         if bits % 5 == 0 and (bits % 4 or window.day >= 3):
@@ -101,19 +93,19 @@ def _visitors(window: Window, sessions: Sequence[Session]) -> Iterator[str]:
 
 
 def _metadata(number: int, bits: int) -> str:
-    first, last = FIRST_NAMES[bits % 10], LAST_NAMES[bits // 10 % 8]
+    first, last = text("first_names", bits), text("last_names", bits // 10)
     metadata: dict[str, object] = {
         "displayName" if bits % 4 == 3 else "display_name": f"{first} {last}",
         "email": f"{first.lower()}.{number}@example.{'org' if bits % 3 else 'com'}",
         "account": {
-            "name": COMPANIES[bits % 6],
+            "name": text("companies", bits),
             "seats": bits % 500,
             "crm": {"id": 10**29 + bits * 7919, "synced": bits % 2 == 0, "score": bits % 1000 / 10},
         },
-        "tags": TAGS[: bits % 7],
+        "tags": TEXTS["tags"][: bits % 7],
     }
     if bits % 97 == 0:
-        metadata["notes"] = NOTE * (1 + bits % 300)
+        metadata["notes"] = TEXTS["note"] * (1 + bits % 300)
     return as_json(metadata)
 
 
@@ -122,7 +114,7 @@ def _unset(key: str, salt: str) -> str:
     return f',"{key}":null' if salt[0] < "8" else ""
 
 
-def _session_records(window: Window, sessions: Sequence[Session], faulty: bool) -> Iterator[str]:
+def _sessions(window: Window, sessions: Sequence[Session], faulty: bool) -> Iterator[str]:
     for position, (sid, group, visitor, referrer, start, end) in enumerate(sessions):
         # the fault: every tenth end is lost
         known = end is not None and end < window.end and not (faulty and position % 10 == 3)
@@ -136,38 +128,33 @@ def _session_records(window: Window, sessions: Sequence[Session], faulty: bool) 
 
 def _actions(rng: Random, window: Window, sessions: Sequence[Session]) -> Iterator[str]:
     random, ids = rng.random, uuids(rng)
-    # what follows the id, and what follows the time; page views first
+    # each as often as it is likely: the type, and what follows the time; page views first
     kinds = [
-        (
-            '","action":"PAGE_VIEW","session_id":"',
-            f',"url":{as_json(SITE + path)},"title":{as_json(title)}' if window.level >= 1 else "",
-        )
-        for (path, title), weight in PAGES.items()
+        ("PAGE_VIEW", f',"url":{as_json(url)},"title":{as_json(title)}' * (window.level >= 1))
+        for url, title, weight in PAGES
         for _ in range(weight)
     ]
     views = len(kinds)
-    others = {"ALERT": 90, "REQUESTED_HELP": 30, "SCREEN_SHARE": 12 if window.level >= 2 else 0}
-    for kind, weight in others.items():
-        kinds += [(f'","action":"{kind}","session_id":"', "")] * weight
-    width = len(kinds)
-    for session in sessions:
-        sid, start, end = session.id, session.start, session.end
+    kinds += [("ALERT", "")] * 90 + [("REQUESTED_HELP", "")] * 30
+    kinds += [("SCREEN_SHARE", "")] * (12 if window.level >= 2 else 0)
+    for sid, _, _, _, start, end in sessions:
         count = ACTIONS_IN_SESSION[int(random() * POOL)]
         first = max(start, window.start)
         lifetime = min(end or start + 10 * MINUTE, window.end) - first
-        if first == start:
-            moments = [0, *sorted([int(lifetime * random()) for _ in range(count - 1)])]
-            choices = views  # a session begins with a page
-        else:
-            moments = sorted([int(lifetime * random()) for _ in range(count // 4)])
-            choices = width
-        for moment in moments:
+        is_new = first == start
+        drawn = count - 1 if is_new else count // 4
+        moments = sorted([int(lifetime * random()) for _ in range(drawn)])
+        # a session begins with a page
+        for position, moment in enumerate([0, *moments] if is_new else moments):
+            choices = views if is_new and position == 0 else len(kinds)
             kind, extra = kinds[int(random() * choices)]
-            choices = width
-            yield f'{{"id":"{next(ids)}{kind}{sid}","timestamp":{first + moment}{extra}}}'
+            yield (
+                f'{{"id":"{next(ids)}","action":"{kind}","session_id":"{sid}",'
+                f'"timestamp":{first + moment}{extra}}}'
+            )
 
 
-def _interaction_records(
+def _interactions(
     window: Window, interactions: Sequence[Interaction], faulty: bool
 ) -> Iterator[str]:
     for position, (iid, kind, session, user, start, end, accepted) in enumerate(interactions):
@@ -186,27 +173,21 @@ def _interaction_records(
 
 def _surveys(window: Window, sessions: Sequence[Session]) -> Iterator[str]:
     for number, session in enumerate(sessions[::40]):
-        record = {
-            "id": f"survey-{window.day}-{number}",
-            "session_id": session.id,
-            "score": number * 7 % 11,
-            "comment": COMMENTS[number % 4],
-        }
-        yield as_json(record)
+        yield as_json(
+            {
+                "id": f"survey-{window.day}-{number}",
+                "session_id": session.id,
+                "score": number * 7 % 11,
+                "comment": text("comments", number),
+            }
+        )
 
 
 def write(path: Path, pieces: Iterator[str], compression: Compression, arrival: int) -> None:
     """Write a file under a temporary name, set its time (epoch seconds), give it its name."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with ExitStack() as stack:
-            out: IO[bytes] = stack.enter_context(part.open("wb"))
-            if compression == "gzip":
-                zipped = gzip.GzipFile("", "wb", compresslevel=6, fileobj=out, mtime=0)
-                out = cast(IO[bytes], stack.enter_context(zipped))
-            elif compression == "zstd":
-                packer = zstandard.ZstdCompressor().stream_writer(out, closefd=False)
-                out = cast(IO[bytes], stack.enter_context(packer))
+        with part.open("wb") as file, _PACKED[compression](file) as out:
             for piece in pieces:
                 out.write(piece.encode())
         os.utime(part, (arrival, arrival))

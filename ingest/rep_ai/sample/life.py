@@ -14,13 +14,8 @@ from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from rep_ai.sample.texts import (
-    INNER_REFERRERS,
-    INTERACTIONS_IN_SESSION,
-    POOL,
-    REFERRERS,
-    SESSIONS_IN_GROUP,
-)
+from rep_ai.sample import texts
+from rep_ai.sample.texts import POOL
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -94,7 +89,7 @@ def days_of(
         seed: another seed, other data.
         zone: the organisation's time zone.
     """
-    dates = [first_day + timedelta(days=index) for index in range(days)]
+    dates = [first_day + timedelta(index) for index in range(days)]
     weights = [5 if day.weekday() >= 5 else 12 for day in dates]
     agents = 9 + min(sessions_per_day // 1000, 200)
     population = 10 + sessions_per_day // 4  # visitors known before the first day
@@ -163,9 +158,9 @@ def _sessions(
         visitor = known.get(number) or known.setdefault(number, _visitor(seed, number))
         bucket = min(bisect(window.buckets, random()), len(window.buckets) - 1)
         start = min(window.start + int((bucket + random()) * HOUR / 2), window.end - 1)
-        referrer = REFERRERS[int(random() * POOL)]
+        referrer = texts.REFERRERS[int(random() * POOL)]
         group = ""
-        loads = min(SESSIONS_IN_GROUP[int(random() * POOL)], count - len(sessions))
+        loads = min(texts.SESSIONS_IN_GROUP[int(random() * POOL)], count - len(sessions))
         for _ in range(loads):
             u = random()
             # one tab in a hundred stays open over night or longer
@@ -177,7 +172,7 @@ def _sessions(
             # the next page load: after this one, or in a second tab while this one is open
             share = random() if random() < 0.25 else 1.0
             start += min(int(length * share), 30 * MINUTE) + 150 + int(random() * 8000)
-            referrer = INNER_REFERRERS[int(random() * POOL)]
+            referrer = texts.INNER_REFERRERS[int(random() * POOL)]
     return sessions, population
 
 
@@ -191,7 +186,7 @@ def _interactions(
     for session in sessions:
         if session.start < window.start:
             continue
-        for _ in range(INTERACTIONS_IN_SESSION[int(random() * POOL)]):
+        for _ in range(texts.INTERACTIONS_IN_SESSION[int(random() * POOL)]):
             agent = staff[int(len(staff) * random() * random())]  # some work more than others
             lifetime = min(session.end or session.start + 10 * MINUTE, window.end) - session.start
             start = session.start + int(lifetime * random())
