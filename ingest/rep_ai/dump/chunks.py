@@ -3,14 +3,14 @@
 import mmap
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from rep_ai.dump.json_text import separators
-from rep_ai.dump.records import Chunk
-from rep_ai.dump.text import RejectedError, Span, Text
+from rep_ai.dump.json_text import members, offset, separators
+from rep_ai.dump.text import RejectedError, Text
 
 CHUNK_BYTES = 16 << 20
 # the first chunk teaches the shape of the entries
@@ -25,7 +25,7 @@ MAX_ENTRY_BYTES = 256 << 20
 MAX_CHUNK_BYTES = (1 << 31) - (1 << 20)
 TOO_LARGE = (
     "an entry or the unknown values are larger than 256 MB, or a collection with equal keys than "
-    "2 GB; ask for the night again"
+    "2 GB; ask for the dump again"
 )
 
 _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
@@ -33,21 +33,54 @@ _END_OF_OBJECT = re.compile(rb"\}[ \t\r\n]*,")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Whole entries of one collection, in the collection's own brackets.
+
+    Attributes:
+        parsed: the entries as JSON that msgspec reads.
+        raw: the same bytes as the document has them.
+    """
+
+    parsed: bytes
+    raw: bytes
+
+    @property
+    def is_delicate(self) -> bool:
+        """Whether a text may hold what no table can: a lone surrogate or a NUL character."""
+        # one byte is found sooner than six
+        has_nul = b"\\" in self.parsed and b"\\u0000" in self.parsed
+        return self.raw is not self.parsed or has_nul
+
+    def entries(self) -> Iterator[tuple[str | None, bytes]]:
+        """Yield key, if there are keys, and JSON text of each entry; of equal keys the last."""
+        if self.parsed.startswith(b"["):
+            for raw in msgspec.json.decode(self.parsed, type=list[Raw]):
+                start = offset(raw, self.parsed)
+                yield None, self.raw[start : start + len(raw)]
+        elif self.raw is self.parsed:
+            for key, raw in msgspec.json.decode(self.parsed, type=dict[str, Raw]).items():
+                yield key, bytes(raw)
+        else:
+            for key, span in members(self.raw, 0, len(self.raw)).items():
+                yield key, self.raw[span]
+
+
+@dataclass
 class Chunks:
     """Chunks of the collections of one document.
 
     Attributes:
+        text: the document.
         careful: keep each object collection in one piece, at the cost of memory.
         bytes_read: how much was cut so far.
     """
 
-    def __init__(self, text: Text) -> None:
-        """Cut nothing yet."""
-        self._text = text
-        self.careful = False
-        self.bytes_read = 0
+    text: Text
+    careful: bool = False
+    bytes_read: int = 0
 
-    def each(self, span: Span, read: Callable[[Chunk], T]) -> Iterator[T]:
+    def each(self, span: slice, read: Callable[[Chunk], T]) -> Iterator[T]:
         """Cut a collection into chunks of whole entries and give what `read` makes of each.
 
         A cut is a guess that reading proves: what stands between the start of an entry and the
@@ -56,45 +89,50 @@ class Chunks:
         Raises:
             RejectedError: an entry is too large.
         """
-        parsed = self._text.parsed
-        brackets = parsed[span.start : span.start + 1], parsed[span.end - 1 : span.end]
-        start, end = span.start + 1, span.end - 1
-        size, guess = FIRST_CHUNK_BYTES, True
-        if self._text.is_empty(span):
+        if self.text.is_empty(span):
             return
+        parsed = self.text.parsed
+        brackets = parsed[span.start : span.start + 1], parsed[span.stop - 1 : span.stop]
+        start, end = span.start + 1, span.stop - 1
+        size, guess = FIRST_CHUNK_BYTES, True
         while start < end:
             is_whole = end - start <= size or (self.careful and brackets[0] == b"{")
             for cut in () if is_whole or not guess else self._guesses(start, end, size):
                 try:
-                    found = read(self._chunk(start, cut, brackets))
+                    found = read(self._chunk(slice(start, cut), brackets))
                 except msgspec.DecodeError:
                     continue
                 break
             else:
                 guess = is_whole
                 cut = end if is_whole else self._found(start, end, min(size, FOUND_CHUNK_BYTES))
-                found = read(self._chunk(start, cut, brackets))
+                found = read(self._chunk(slice(start, cut), brackets))
             self.bytes_read += cut - start
             yield found
             # behind the comma
             start, size = cut + 1, CHUNK_BYTES
 
-    def _chunk(self, start: int, cut: int, brackets: tuple[bytes, bytes]) -> Chunk:
+    def _chunk(self, span: slice, brackets: tuple[bytes, bytes]) -> Chunk:
         # careful reading comes after one that has seen each entry
-        if cut - start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
+        if span.stop - span.start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
             raise RejectedError(TOO_LARGE)
-        parsed = _framed(self._text.parsed, start, cut, brackets)
-        if not self._text.damage_within(Span(start, cut)):
+
+        def framed(text: mmap.mmap) -> bytes:
+            with memoryview(text) as view:
+                return b"".join((brackets[0], view[span], brackets[1]))
+
+        parsed = framed(self.text.parsed)
+        if not self.text.damage_within(span):
             return Chunk(parsed, parsed)
         # what is damaged is not read as JSON
         msgspec.json.decode(parsed, type=Raw)
-        return Chunk(parsed, _framed(self._text.raw, start, cut, brackets))
+        return Chunk(parsed, framed(self.text.raw))
 
     def _guesses(self, start: int, end: int, size: int) -> Iterator[int]:
         """Commas that may be behind an entry that ends after about so many bytes."""
         search = start + size
         for _ in range(GUESSES):
-            found = _END_OF_OBJECT.search(self._text.parsed, search, min(end, search + CHUNK_BYTES))
+            found = _END_OF_OBJECT.search(self.text.parsed, search, min(end, search + CHUNK_BYTES))
             if found is None:
                 if end - search <= FOUND_CHUNK_BYTES:
                     yield end
@@ -104,10 +142,5 @@ class Chunks:
 
     def _found(self, start: int, end: int, size: int) -> int:
         """The first comma between entries after so many bytes, by counting all brackets."""
-        commas = separators(self._text.parsed, start, end)
+        commas = separators(self.text.parsed, start, end)
         return next((at for at in commas if at >= start + size), end)
-
-
-def _framed(text: mmap.mmap, start: int, end: int, brackets: tuple[bytes, bytes]) -> bytes:
-    with memoryview(text) as view:
-        return b"".join((brackets[0], view[start:end], brackets[1]))

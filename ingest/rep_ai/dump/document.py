@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 from rep_ai.dump import chunks
 from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, Collection
 from rep_ai.dump.json_text import UnreadableError, flaw, json_object, storable, value_text
-from rep_ai.dump.records import Shape, read, row_columns
-from rep_ai.dump.text import TOO_DEEP, RejectedError, Span, Text
+from rep_ai.dump.records import Shape, columns_of, read
+from rep_ai.dump.text import TOO_DEEP, RejectedError, Text
 
 # other entries that are held at once
 MAX_ROWS = 100_000
@@ -86,11 +86,11 @@ class Document:
         self.header = Header()
         self.rejection: str | None = None
         self.careful = False
-        self._collections: list[tuple[Collection, Span]] = []
-        self._others: list[tuple[str, Span]] = []
+        self._collections: list[tuple[Collection, slice]] = []
+        self._others: list[tuple[str, slice]] = []
         if path.stat().st_size == 0:
             self.delivery_id = hashlib.sha256(b"").hexdigest()
-            self.rejection = "the file is empty; ask for the night again"
+            self.rejection = "the file is empty; ask for the dump again"
             return
         with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
             self._text = Text(file.fileno())
@@ -129,15 +129,15 @@ class Document:
             elif first in (b"{", b"[") and not self._text.is_empty(span):
                 self._others.append((name, span))
             else:
-                size += len(name) + span.end - span.start
+                size += len(name) + span.stop - span.start
                 if size > chunks.MAX_ENTRY_BYTES:
                     raise RejectedError(chunks.TOO_LARGE)
-                scalars[name] = self._text.raw[span.start : span.end]
+                scalars[name] = self._text.raw[span]
         try:
             for name in HEADER_FIELDS:
                 setattr(self.header, name, value_text(scalars.pop(name, b"null"), name))
         except UnreadableError as error:
-            raise RejectedError(f"{error}; ask for the night again") from None
+            raise RejectedError(f"{error}; ask for the dump again") from None
         self.header.extra = json_object(scalars)
 
     def _check_header(self, supported_major: int) -> None:
@@ -146,7 +146,7 @@ class Document:
         if version is None:
             raise RejectedError(
                 f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0; "
-                "ask for the night again"
+                "ask for the dump again"
             )
         if version[1] != str(supported_major):
             raise RejectedError(
@@ -158,7 +158,7 @@ class Document:
             raise RejectedError(
                 f"no readable window: `start_time` is {_shown(header.start_time)}, `end_time` "
                 f"{_shown(header.end_time)}, and two epoch milliseconds in order are needed; "
-                "ask for the night again"
+                "ask for the dump again"
             )
 
     def batches(self) -> Iterator[tuple[str, pa.Table]]:
@@ -176,51 +176,45 @@ class Document:
         except RecursionError:
             raise RejectedError(TOO_DEEP) from None
 
-    def _known(self, collection: Collection, span: Span) -> Iterator[tuple[str, pa.Table]]:
-        shape = Shape({name: set() for name in collection.fields})
-        keys = _Keys()
-        position = 0
-        for rows in self._chunks.each(span, partial(read, collection, shape)):
+    def _known(self, collection: Collection, span: slice) -> Iterator[tuple[str, pa.Table]]:
+        keys, position = _Keys(), 0
+        for rows in self._chunks.each(span, partial(read, collection, Shape())):
             keys.add(rows.keys)
             if len(rows.columns["_position"]):
                 yield collection.name, self._table(collection.name, rows.columns, position)
-            if rows.rejected:
-                columns = row_columns(rows.rejected)
-                yield "rejected_records", self._table("rejected_records", columns, position)
+            yield from self._tables({"rejected_records": rows.rejected}, position)
             position += rows.length
         keys.check()
 
     def _unknown(self) -> Iterator[tuple[str, pa.Table]]:
         """Read the collections that are not known, small ones together."""
-        others: list[tuple[Any, ...]] = []
-        rejected: list[tuple[Any, ...]] = []
+        tables: dict[str, list[dict[str, Any]]] = {"other_entries": [], "rejected_records": []}
         size = 0
         for name, span in self._others:
             keys, position = _Keys(), 0
             for entries in self._chunks.each(span, lambda chunk: list(chunk.entries())):
-                keys.add([entry.key for entry in entries if entry.key is not None])
-                for entry in entries:
-                    row = (position, storable(entry.key), storable(name), entry.text.decode())
-                    flaws = flaw("the name of the collection", name), flaw("the key", entry.key)
-                    if any(flaws):
-                        rejected.append((*row, "; ".join(filter(None, flaws))))
-                    else:
-                        others.append(row)
-                    position += 1
-                size += sum(len(entry.text) for entry in entries)
-                if size >= chunks.CHUNK_BYTES or len(others) >= MAX_ROWS:
-                    yield from self._tables(others, rejected)
+                keys.add([key for key, _ in entries if key is not None])
+                for at, (key, text) in enumerate(entries, position):
+                    flaws = flaw("the name of the collection", name), flaw("the key", key)
+                    row = {"_position": at, "_key": storable(key), "record": text.decode()}
+                    row |= {"collection": storable(name), "reason": "; ".join(filter(None, flaws))}
+                    tables["rejected_records" if any(flaws) else "other_entries"].append(row)
+                position += len(entries)
+                size += sum(len(text) for _, text in entries)
+                if size >= chunks.CHUNK_BYTES or len(tables["other_entries"]) >= MAX_ROWS:
+                    yield from self._tables(tables)
                     size = 0
             keys.check()
-        yield from self._tables(others, rejected)
+        yield from self._tables(tables)
 
     def _tables(
-        self, others: list[tuple[Any, ...]], rejected: list[tuple[Any, ...]]
+        self, tables: dict[str, list[dict[str, Any]]], position: int = 0
     ) -> Iterator[tuple[str, pa.Table]]:
         """Make tables of the rows, and forget the rows."""
-        for name, rows in (("other_entries", others), ("rejected_records", rejected)):
+        for name, rows in tables.items():
             if rows:
-                yield name, self._table(name, row_columns(rows), 0)
+                names = (column for column in RECORD_TABLES[name].names if column in rows[0])
+                yield name, self._table(name, columns_of(names, rows), position)
                 rows.clear()
 
     def _table(self, name: str, columns: dict[str, pa.Array], position: int) -> pa.Table:
@@ -232,21 +226,21 @@ class Document:
         return pa.table([columns[column] for column in schema.names], schema=schema)
 
 
+@dataclass
 class _Keys:
     """Whether any key stands twice in a collection, at eight bytes a key."""
 
-    def __init__(self) -> None:
-        self._hashes = array("q")
-        self._chunks = 0
+    hashes: "array[int]" = field(default_factory=lambda: array("q"))
+    chunks: int = 0
 
     def add(self, keys: list[str]) -> None:
-        self._chunks += 1
-        self._hashes.extend(map(hash, keys))
+        self.chunks += 1
+        self.hashes.extend(map(hash, keys))
 
     def check(self) -> None:
         # within one chunk the decoder has seen to it
-        if self._chunks > 1 and len(self._hashes):
-            hashes = pa.array(self._hashes, pa.int64())
+        if self.chunks > 1 and len(self.hashes):
+            hashes = pa.array(self.hashes, pa.int64())
             if pc.count_distinct(hashes).as_py() < len(hashes):
                 raise EqualKeysError
 

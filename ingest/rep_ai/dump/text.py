@@ -8,7 +8,6 @@ import mmap
 import re
 from array import array
 from bisect import bisect_left
-from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -40,13 +39,6 @@ class RejectedError(Exception):
     """The document cannot be loaded; the message says what is wrong and what to do."""
 
 
-class Span(NamedTuple):
-    """Where a value lies: offsets of its first byte and of the one behind it."""
-
-    start: int
-    end: int
-
-
 class Text:
     """The text of a document whose encoding and grammar are sound.
 
@@ -65,7 +57,7 @@ class Text:
         self._fileno = fileno
         self.raw = mmap.mmap(fileno, 0, access=mmap.ACCESS_READ)
         self.parsed = self.raw
-        self.members: dict[str, Span] = {}
+        self.members: dict[str, slice] = {}
         # offsets of the surrogates that lack their other half, in order
         self._damage = array("q")
 
@@ -83,7 +75,7 @@ class Text:
                 "the document is not a JSON object: it is no dump; check the source"
             ) from None
         except msgspec.DecodeError as error:
-            raise RejectedError(f"not JSON: {self._why(error)}; ask for the night again") from None
+            raise RejectedError(f"not JSON: {self._why(error)}; ask for the dump again") from None
         except RecursionError:
             raise RejectedError(TOO_DEEP) from None
 
@@ -95,20 +87,20 @@ class Text:
         is_wide = b"\0" in (start[1:2], start[2:3])
         if is_wide or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise RejectedError(
-                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the night again"
+                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the dump again"
             )
         blank = _BLANK.match(self.raw)
         if blank and blank.end() == len(self.raw):
-            raise RejectedError("the file is empty; ask for the night again")
+            raise RejectedError("the file is empty; ask for the dump again")
         whole = pa.array([0, len(self.raw)], pa.int64()).buffers()[1]
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self.raw)).validate(full=True)
         except pa.ArrowInvalid:
             raise RejectedError(
-                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the night again"
+                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the dump again"
             ) from None
 
-    def _found_members(self) -> dict[str, Span]:
+    def _found_members(self) -> dict[str, slice]:
         try:
             return self._decoded()
         except msgspec.ValidationError:
@@ -117,13 +109,15 @@ class Text:
             self._damage.extend(m.start() for m in _ESCAPE.finditer(self.raw) if m[1])
             if not self._damage:
                 raise
-        self.parsed = self._mended()
+        # RFC 8259 lets them stand, msgspec does not; only the pages that change are copied
+        self.parsed = mmap.mmap(self._fileno, 0, access=mmap.ACCESS_COPY)
+        for at in self._damage:
+            self.parsed[at : at + 6] = b"\\ufffd"
         found = self._decoded()
         if sum(len(self.damage_within(span)) for span in found.values()) == len(self._damage):
             return found
         # names are not whole: read them from what they are cut of
-        spans = members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1)
-        return {name: Span(span.start, span.stop) for name, span in spans.items()}
+        return members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1)
 
     def _why(self, error: msgspec.DecodeError) -> str:
         """What is wrong with the grammar, and where."""
@@ -138,28 +132,18 @@ class Text:
     def _offset(self) -> int:
         return len(_BYTE_ORDER_MARK) if self.raw[:3] == _BYTE_ORDER_MARK else 0
 
-    def _decoded(self) -> dict[str, Span]:
+    def _decoded(self) -> dict[str, slice]:
         start = self._offset()
         decoded = msgspec.json.decode(memoryview(self.parsed)[start:], type=dict[str, Raw])
         starts = {name: offset(raw, self.parsed) for name, raw in decoded.items()}
-        return {name: Span(at, at + len(decoded[name])) for name, at in starts.items()}
+        return {name: slice(at, at + len(decoded[name])) for name, at in starts.items()}
 
-    def _mended(self) -> mmap.mmap:
-        """A private copy whose lone surrogates are replacement characters, byte for byte.
-
-        RFC 8259 lets them stand, msgspec does not. Only the pages that change are copied.
-        """
-        copy = mmap.mmap(self._fileno, 0, access=mmap.ACCESS_COPY)
-        for at in self._damage:
-            copy[at : at + 6] = b"\\ufffd"
-        return copy
-
-    def is_empty(self, span: Span) -> bool:
+    def is_empty(self, span: slice) -> bool:
         """Whether a collection holds nothing."""
         inner = _SPACE.match(self.parsed, span.start + 1)
-        return inner is not None and inner.end() == span.end - 1
+        return inner is not None and inner.end() == span.stop - 1
 
-    def damage_within(self, span: Span) -> "array[int]":
+    def damage_within(self, span: slice) -> "array[int]":
         """Offsets of the lone surrogates in a span."""
-        low, high = (bisect_left(self._damage, at) for at in span)
+        low, high = (bisect_left(self._damage, at) for at in (span.start, span.stop))
         return self._damage[low:high]

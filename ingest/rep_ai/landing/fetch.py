@@ -182,7 +182,7 @@ def _write(blocks: Iterator[bytes], document: IO[bytes], max_bytes: int) -> None
             document.write(block)
     except (EOFError, _GzipError, igzip.BadGzipFile, zstandard.ZstdError) as error:
         raise BrokenError(
-            f"cannot be decompressed, it is damaged or cut short: {error}; ask for the night again"
+            f"cannot be decompressed, it is damaged or cut short: {error}; ask for the dump again"
         ) from None
     document.flush()
 

@@ -78,7 +78,7 @@ def test_every_truncation(write: Callable[[bytes], Path]) -> None:
     read(write(whole))
     for length in range(len(whole)):
         reason = rejection(write(whole[:length]))
-        assert "ask for the night again" in reason
+        assert "ask for the dump again" in reason
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_no_dump(write: Callable[[bytes], Path], content: bytes, reason: str) ->
     """What is no dump is rejected, with a reason and what to do."""
     said = rejection(write(content))
     assert reason in said
-    assert "ask for the night again" in said or "check the source" in said
+    assert "ask for the dump again" in said or "check the source" in said
 
 
 def test_byte_order_mark(write: Callable[[bytes], Path]) -> None:

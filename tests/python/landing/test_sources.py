@@ -305,7 +305,7 @@ def test_damage(tmp_path: Path) -> None:
             content(file)
         except BrokenError as error:
             assert str(error).startswith("cannot be decompressed, ")
-            assert str(error).endswith("; ask for the night again") and str(error).isprintable()
+            assert str(error).endswith("; ask for the dump again") and str(error).isprintable()
             assert error.digest == hashlib.sha256(packed).hexdigest()
         else:
             # without a checksum nothing tells of one flipped bit
