@@ -13,10 +13,9 @@ from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import LoadError
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
-from rep_ai.landing.observer import Observer
 from rep_ai.landing.packages import Package, packed
 from rep_ai.landing.raw_tables import SCHEMA_NAME
-from rep_ai.landing.results import LOADED, REJECTED, Report
+from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
 from rep_ai.landing.sources import SourceFile
 
 

@@ -15,7 +15,7 @@ from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination, DuckDB, of_target
-from rep_ai.landing.observer import Observer
+from rep_ai.landing.results import Observer
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import opened
 

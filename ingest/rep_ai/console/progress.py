@@ -18,8 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
-from rep_ai.landing.observer import Observer
-from rep_ai.landing.results import LOADED, REJECTED, Report
+from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
 from rep_ai.landing.sources import SourceFile
 from rep_ai.words import on_line
 

@@ -21,7 +21,6 @@ from isal import igzip, isal_zlib
 
 from rep_ai.landing.errors import BrokenError, ChangedError, SourceError
 from rep_ai.landing.sources import SourceFile, modified_at, moment
-from rep_ai.landing.truncation import truncation_told
 from rep_ai.landing.urls import why
 
 MAX_DOCUMENT_BYTES = 16 << 30
@@ -35,6 +34,7 @@ _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 _COPY_BYTES = 1 << 20
 # four bytes may stand for 128 KiB
 _ZSTD_BYTES = 4 << 10
+_TOO_LARGE = "the document is larger than {:,} bytes; raise --max-bytes if that is right"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # store -> what the latest failed fetches in a row have cost
 _lost_seconds: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
@@ -69,14 +69,15 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
             if not file.is_local:
                 _fetch(file, str(path))
             raw = stack.enter_context(path.open("rb"))
-            before = _state(raw)
-            if file.is_local:
-                _check_listed(file, raw)
+            before = os.fstat(raw.fileno())
+            opened = before.st_size, moment(before.st_mtime)
+            if file.is_local and None not in file.state and file.state[1:] != opened:
+                raise SourceError(file.url, "it changed since it was listed", "run again")
             is_compressed = _unpack(raw, document.file, max_bytes)
-        if file.is_local and not is_compressed:
-            stack.enter_context(truncation_told(file.url))
         yield Path(document.name) if is_compressed else path
-        if file.is_local and _state(raw) != before:
+        after = os.fstat(raw.fileno())
+        is_same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        if file.is_local and not is_same:
             raise ChangedError(file.url)
 
 
@@ -87,36 +88,10 @@ def _errors_told(file: SourceFile) -> Iterator[None]:
         yield
     except (BrokenError, SourceError):
         raise
-    except OSError as error:
-        place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)"
-        raise SourceError(file.url, why(error) + place * (error.errno in _DISK_FULL)) from error
     except Exception as error:
-        raise SourceError(file.url, why(error)) from error
-
-
-def _check_listed(file: SourceFile, raw: BufferedReader) -> None:
-    listed = file.size, file.modified_at
-    opened = os.fstat(raw.fileno())
-    if None not in listed and listed != (opened.st_size, moment(opened.st_mtime)):
-        raise SourceError(file.url, "it changed since it was listed", "run again")
-
-
-def _unpack(raw: BufferedReader, document: IO[bytes], max_bytes: int) -> bool:
-    """Decompress a file; whether it was compressed at all.
-
-    Raises:
-        BrokenError: it cannot be decompressed, or it is too large.
-    """
-    try:
-        if blocks := _decompressed_blocks(raw):
-            _write(blocks, document, max_bytes)
-        elif os.fstat(raw.fileno()).st_size > max_bytes:
-            raise BrokenError(_too_large(max_bytes))
-    except BrokenError as error:
-        raw.seek(0)
-        error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
-        raise
-    return blocks is not None
+        is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
+        place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)" if is_full else ""
+        raise SourceError(file.url, why(error) + place) from error
 
 
 def _fetch(file: SourceFile, path: str) -> None:
@@ -139,25 +114,35 @@ def _fetch(file: SourceFile, path: str) -> None:
     _lost_seconds.pop(file.fs, None)
     # a listing may tell more, and more precisely, than what is said of a single file
     after = info.get("size"), modified_at(file.fs, info)
-    for old, new in zip((file.size, file.modified_at), after, strict=True):
+    for old, new in zip(file.state[1:], after, strict=True):
         both = [m.replace(microsecond=0) if isinstance(m, datetime) else m for m in (old, new)]
         if None not in both and both[0] != both[1]:
             raise ChangedError(file.url)
 
 
-def _state(file: IO[bytes]) -> tuple[int, int]:
-    """Size and time of the last change of an open file."""
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
+def _unpack(raw: BufferedReader, document: IO[bytes], max_bytes: int) -> bool:
+    """Decompress a file; whether it was compressed at all.
 
-
-def _decompressed_blocks(raw: IO[bytes]) -> Iterator[bytes] | None:
-    """The content of a compressed file, else None."""
+    Raises:
+        BrokenError: it cannot be decompressed, or it is too large.
+    """
     start = raw.read(4)
     raw.seek(0)
+    blocks = None
     if start.startswith(_GZIP):
-        return iter(partial(_open_gzip(fileobj=raw).read, _COPY_BYTES), b"")
-    return _zstd_blocks(raw) if _ZSTD.match(start) else None
+        blocks = iter(partial(_open_gzip(fileobj=raw).read, _COPY_BYTES), b"")
+    elif _ZSTD.match(start):
+        blocks = _zstd_blocks(raw)
+    try:
+        if blocks is not None:
+            _write(blocks, document, max_bytes)
+        elif os.fstat(raw.fileno()).st_size > max_bytes:
+            raise BrokenError(_TOO_LARGE.format(max_bytes))
+    except BrokenError as error:
+        raw.seek(0)
+        error.digest = hashlib.file_digest(raw, "sha256").hexdigest()
+        raise
+    return blocks is not None
 
 
 def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
@@ -178,14 +163,10 @@ def _write(blocks: Iterator[bytes], document: IO[bytes], max_bytes: int) -> None
         for block in blocks:
             size += len(block)
             if size > max_bytes:
-                raise BrokenError(_too_large(max_bytes))
+                raise BrokenError(_TOO_LARGE.format(max_bytes))
             document.write(block)
     except (EOFError, _GzipError, igzip.BadGzipFile, zstandard.ZstdError) as error:
         raise BrokenError(
             f"cannot be decompressed, it is damaged or cut short: {error}; ask for the dump again"
         ) from None
     document.flush()
-
-
-def _too_large(max_bytes: int) -> str:
-    return f"the document is larger than {max_bytes:,} bytes; raise --max-bytes if that is right"

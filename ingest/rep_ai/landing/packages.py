@@ -6,6 +6,7 @@ packages are ever looked at.
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,9 +29,8 @@ from rep_ai.landing.errors import (
 )
 from rep_ai.landing.fetch import decompressed
 from rep_ai.landing.ledger import Ledger
-from rep_ai.landing.observer import Observer
 from rep_ai.landing.raw_tables import TABLES, deliveries
-from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED, FileResult
+from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED, FileResult, Observer
 from rep_ai.landing.sources import SourceFile
 from rep_ai.landing.urls import why
 
@@ -58,47 +58,35 @@ def packed(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
         yield package
 
 
+@dataclass
 class Package:
     """Some files that are loaded together.
 
-    Args:
+    Attributes:
         files: the files.
         ledger: what completed loads have seen.
         supported_major: the only major version that is loaded.
         max_bytes: size that no decompressed document may exceed.
         retry_rejected: note files again that an earlier run rejected.
         observer: told what is done while it is.
-
-    Attributes:
         results: what became of the files, once `load` has ended.
         unchanged: the same of files that turned out as the ledger has them; nothing is noted.
         failed: files that could not be read, each with a line that says why.
     """
 
-    def __init__(
-        self,
-        files: Sequence[SourceFile],
-        ledger: Ledger,
-        supported_major: int,
-        max_bytes: int,
-        retry_rejected: bool = False,
-        *,
-        observer: Observer | None = None,
-    ) -> None:
-        """Read nothing yet."""
-        self._files = files
-        self._observer = observer or Observer()
-        self._ledger = ledger
-        self._supported_major = supported_major
-        self._max_bytes = max_bytes
-        self._retry_rejected = retry_rejected
-        # what a try that had to be given up found out, by delivery id or url
-        self._careful: set[str] = set()
-        self._rejections: dict[str, str] = {}
-        self._changed: dict[str, str] = {}
-        self.results: list[FileResult] = []
-        self.unchanged: list[FileResult] = []
-        self.failed: list[tuple[SourceFile, str]] = []
+    files: Sequence[SourceFile]
+    ledger: Ledger
+    supported_major: int
+    max_bytes: int
+    retry_rejected: bool = False
+    observer: Observer = field(default_factory=Observer)
+    results: list[FileResult] = field(default_factory=list)
+    unchanged: list[FileResult] = field(default_factory=list)
+    failed: list[tuple[SourceFile, str]] = field(default_factory=list)
+    # what a try that had to be given up found out, by delivery id or url
+    _careful: set[str] = field(default_factory=set)
+    _rejections: dict[str, str] = field(default_factory=dict)
+    _changed: dict[str, str] = field(default_factory=dict)
 
     def load(self, destination: Destination, schema: str) -> None:
         """Read the files and load them together.
@@ -119,7 +107,7 @@ class Package:
                         destination,
                         schema,
                         folder=folder,
-                        when_read=partial(self._observer.loading, self._files),
+                        when_read=partial(self.observer.loading, self.files),
                     )
                     return
                 except Exception as error:
@@ -135,7 +123,7 @@ class Package:
         """Yield (raw table, rows) for the whole package."""
         for table, schema in TABLES.items():
             yield table, schema.empty_table()
-        for file in self._files:
+        for file in self.files:
             if file.url in self._changed:
                 self.failed.append((file, self._changed[file.url]))
                 continue
@@ -150,14 +138,14 @@ class Package:
             yield "deliveries", deliveries(self.results)
 
     def _read(self, file: SourceFile) -> Iterator[tuple[str, pa.Table]]:
-        self._observer.begun(file)
+        self.observer.begun(file)
         try:
-            with decompressed(file, self._max_bytes) as path:
+            with decompressed(file, self.max_bytes) as path:
                 result = yield from self._read_document(file, path)
         except BrokenError as error:
             result = FileResult(file, REJECTED, str(error), error.digest, Header(), 0)
-        is_retried = result.status == REJECTED and self._retry_rejected
-        is_known = (file.state, result.delivery_id) in self._ledger.seen
+        is_retried = result.status == REJECTED and self.retry_rejected
+        is_known = (file.state, result.delivery_id) in self.ledger.seen
         if is_known and result.status != LOADED and not is_retried:
             self.unchanged.append(result)
         else:
@@ -167,28 +155,24 @@ class Package:
         self, file: SourceFile, path: Path
     ) -> Generator[tuple[str, pa.Table], None, FileResult]:
         try:
-            document = Document(path, self._supported_major)
+            document = Document(path, self.supported_major)
         except OSError as error:
             raise SourceError(file.url, why(error)) from error
         identity, size = document.delivery_id, path.stat().st_size
-
-        def result(status: str, reason: str | None) -> FileResult:
-            return FileResult(file, status, reason, identity, document.header, size)
-
+        loaded = FileResult(file, LOADED, None, identity, document.header, size)
         reason = document.rejection or self._rejections.get(identity)
         if reason is not None:
-            return result(REJECTED, reason)
-        first = self._ledger.contents.get(identity) or next(
-            (other.file.url for other in self.results if other.delivery_id == identity), None
-        )
+            return loaded._replace(status=REJECTED, reason=reason)
+        earlier = {result.delivery_id: result.file.url for result in reversed(self.results)}
+        first = self.ledger.contents.get(identity) or earlier.get(identity)
         if first is not None:
-            return result(DUPLICATE, f"the same content as {first}")
+            return loaded._replace(status=DUPLICATE, reason=f"the same content as {first}")
         document.careful = identity in self._careful
         try:
             batches = document.batches()
             # Ctrl-C does not end a thread, and a collection in one piece takes long
             for table, rows in batches if document.careful else _ahead(batches):
-                self._observer.read(file, document.bytes_read / size, len(rows))
+                self.observer.read(file, document.bytes_read / size, len(rows))
                 yield table, rows
         except EqualKeysError:
             self._careful.add(identity)
@@ -196,7 +180,7 @@ class Package:
         except RejectedError as error:
             self._rejections[identity] = str(error)
             raise _RestartError from None
-        return result(LOADED, None)
+        return loaded
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -1,6 +1,8 @@
-"""What became of each file, and of all of them."""
+"""What became of each file, and of all of them, and who is told of it meanwhile."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,15 +39,26 @@ class FileResult(NamedTuple):
 
 @dataclass
 class Report:
-    """What a run did, file by file."""
+    """What a run did, file by file.
+
+    Attributes:
+        seen: files that the sources list.
+        known: those of them that need not be read.
+        still_rejected: files passed over because an earlier run rejected them.
+        loaded: URLs.
+        duplicates: URLs.
+        rejected: URLs, each with the reason.
+        failed: a line for each file that could not be read.
+        records: rows by raw table.
+        bytes: of the documents that were loaded.
+        seconds: that it took.
+    """
 
     seen: int = 0
     known: int = 0
-    # files passed over because an earlier run rejected them
     still_rejected: int = 0
     loaded: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
-    # (url, reason)
     rejected: list[tuple[str, str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     records: Counter[str] = field(default_factory=Counter)
@@ -54,12 +67,51 @@ class Report:
 
     def add(self, result: FileResult) -> None:
         """Count a file that this run has settled."""
-        match result.status:
-            case "loaded":
-                self.loaded.append(result.file.url)
-                self.records.update({k: v for k, v in result.header.counts.items() if v})
-                self.bytes += result.size
-            case "duplicate":
-                self.duplicates.append(result.file.url)
-            case _:
-                self.rejected.append((result.file.url, result.reason or ""))
+        if result.status == LOADED:
+            self.loaded.append(result.file.url)
+            self.records.update({k: v for k, v in result.header.counts.items() if v})
+            self.bytes += result.size
+        elif result.status == DUPLICATE:
+            self.duplicates.append(result.file.url)
+        else:
+            self.rejected.append((result.file.url, result.reason or ""))
+
+
+class Observer:
+    """Told by an ingest what it does, from any of its threads; keeps the report, says nothing."""
+
+    report: Report | None = None
+
+    def found(self, report: Report, new: Sequence[SourceFile]) -> None:
+        """The files are listed; `new` will be read, and `report` fills as they are."""
+        self.report = report
+
+    def begun(self, file: SourceFile) -> None:
+        """A file is read from its start, maybe not for the first time."""
+
+    def read(self, file: SourceFile, share: float, rows: int) -> None:
+        """A share (0 to 1) of a file has been read so far, and gave so many rows more."""
+
+    def loading(self, files: Sequence[SourceFile]) -> None:
+        """The files are read; their rows go into the database now."""
+
+    def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
+        """What becomes of a file is settled, and it is in the database."""
+
+    def failed(self, file: SourceFile, line: str) -> None:
+        """A file could not be read; the line says which and why."""
+
+    def say(self, text: str) -> None:
+        """Show a line that another program or the run itself wrote."""
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show that something goes on which cannot be measured."""
+        yield
+
+    def __enter__(self) -> "Observer":
+        """Begin to show."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, and leave the terminal as it was."""

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,7 +36,13 @@ _CACHED = re.compile(rf"\w+::{SCHEME.pattern}")
 
 
 class State(NamedTuple):
-    """What tells one state of a file from another."""
+    """What tells one state of a file from another.
+
+    Attributes:
+        url: where it is, without credentials; bytes that are not UTF-8 are escaped.
+        size: bytes, or None where the store does not tell.
+        modified_at: UTC without zone, to the microsecond, or None.
+    """
 
     url: str
     size: int | None
@@ -44,13 +51,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file as a store lists it.
-
-    Attributes:
-        url: where it is, without credentials; bytes that are not UTF-8 are escaped.
-        size: bytes, or None where the store does not tell.
-        modified_at: UTC without zone, to the microsecond, or None.
-    """
+    """A file as a store lists it: its state, and where fsspec finds it."""
 
     url: str
     size: int | None
@@ -161,23 +162,18 @@ def _prepare_drivers() -> None:
 
 def _answer(ask: Callable[[], Any]) -> Any:
     """What a store says, if it does so in time; the driver's thread is left to itself else."""
-    said: list[Any] = []
-    failed: list[BaseException] = []
+    answer: Future[Any] = Future()
 
     def listen() -> None:
         try:
-            said.append(ask())
+            answer.set_result(ask())
         except BaseException as error:
-            failed.append(error)
+            answer.set_exception(error)
 
-    thread = Thread(target=listen, daemon=True)
-    thread.start()
-    thread.join(_CONNECT_SECONDS)
-    if failed:
-        raise failed[0]
-    if not said:
+    Thread(target=listen, daemon=True).start()
+    if not wait([answer], _CONNECT_SECONDS).done:
         raise TimeoutError(f"no answer within {_CONNECT_SECONDS} seconds; is the store reachable?")
-    return said[0]
+    return answer.result()
 
 
 def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:

@@ -1,37 +1,31 @@
 """Parse each user agent once per version of the parser, into the raw table `user_agents`.
 
-The parser is two data sets with versions of their own, and the rules of `_device_class`. What a
+The parser is two data sets with versions of their own, and the rules of device_classes.yml. What a
 version says of a text never changes, so that rows are only ever added.
 """
 
 import re
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import version as installed
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import yaml
 
-from rep_ai.landing.destinations import Destination, qualified, tables
-from rep_ai.landing.errors import DestinationError, LoadError, root_cause
-from rep_ai.landing.observer import Observer
+from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
+from rep_ai.landing.results import Observer
 
 if TYPE_CHECKING:
     from ua_parser import Parser, Result
 
-USER_AGENTS = pa.schema(
-    [
-        ("user_agent", pa.string()),
-        ("parser_version", pa.string()),
-        ("browser", pa.string()),
-        ("browser_version", pa.string()),
-        ("operating_system", pa.string()),
-        ("operating_system_version", pa.string()),
-        ("device_class", pa.string()),
-        ("is_bot", pa.bool_()),
-    ]
+_TEXTS = (
+    *("user_agent", "parser_version", "browser", "browser_version", "operating_system"),
+    *("operating_system_version", "device_class"),
 )
+USER_AGENTS = pa.schema([*((name, pa.string()) for name in _TEXTS), ("is_bot", pa.bool_())])
 # which loads a version of the parser has seen through
 LOADS = pa.schema([("load_id", pa.string()), ("parser_version", pa.string())])
 TABLES = {"user_agents": USER_AGENTS, "_user_agent_loads": LOADS}
@@ -41,20 +35,8 @@ MAX_LENGTH = 8192
 # user agents that are parsed at once
 BATCH = 10_000
 
-# to be counted up with every change of the rules below
+# to be counted up with every change of device_classes.yml
 _RULES = 1
-_TV = re.compile(r"TV\b|BRAVIA|\bAFT[A-Z0-9]")
-_TV_SYSTEMS = {"ATV OS X", "FireHbbTV", "tvOS", "webOS", "Chromecast Android", "Chromecast Linux"}
-_CONSOLE = re.compile("PlayStation|Xbox|Nintendo")
-_TABLET = re.compile("iPad|Tablet|Kindle|PlayBook", re.IGNORECASE)
-_PHONE = re.compile("iPhone|iPod|Generic Smartphone|Generic Feature Phone")
-_PHONE_SYSTEMS = re.compile(
-    "BlackBerry OS|Brew MP|Firefox OS|KaiOS|Nokia|Symbian|Windows Mobile|Windows Phone|bada"
-)
-_DESKTOP_SYSTEMS = re.compile(
-    "Windows|Mac OS|Linux|Chrome OS|Solaris|.*BSD|Debian|Ubuntu|Kubuntu|Fedora|Red Hat|Gentoo|"
-    "SUSE|openSUSE|CentOS|Mandriva|Mint|Arch Linux|Slackware|Mageia|Puppy"
-)
 
 
 @cache
@@ -107,21 +89,24 @@ def _dotted(found: Any) -> str | None:
     return ".".join(parts) or None
 
 
+@cache
+def _device_rules() -> list[tuple[str, dict[str, re.Pattern[str]]]]:
+    text = Path(__file__).with_name("device_classes.yml").read_text(encoding="utf-8")
+    return [
+        (rule.pop("class"), {name: re.compile(pattern) for name, pattern in rule.items()})
+        for rule in yaml.safe_load(text)
+    ]
+
+
 def _device_class(text: str, found: "Result") -> str | None:
-    """What kind of thing it runs on; the data set knows models only. The first rule that fits."""
+    """What kind of thing it runs on, by the first rule that fits."""
     system = found.os.family if found.os else ""
     device = f"{found.device.family} {found.device.brand}" if found.device else ""
-    rules = (
-        ("tv", system in _TV_SYSTEMS or _TV.search(text)),
-        ("console", _CONSOLE.search(device)),
-        ("tablet", _TABLET.search(device) or system == "BlackBerry Tablet OS"),
-        ("phone", _PHONE.search(device) or _PHONE_SYSTEMS.match(system) or system == "iOS"),
-        # the mark that Google asks of phones, and of phones alone
-        ("phone", system == "Android" and "Mobile" in text),
-        ("tablet", system == "Android"),
-        ("desktop", _DESKTOP_SYSTEMS.match(system)),
-    )
-    return next((name for name, fits in rules if fits), None)
+    told = {"text": text, "system": system, "device": device}
+    for name, patterns in _device_rules():
+        if all(pattern.search(told[part]) for part, pattern in patterns.items()):
+            return name
+    return None
 
 
 def complete(destination: Destination, schema: str, observer: Observer) -> int:
@@ -141,65 +126,50 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
-    with closing(destination.connect()) as connection:
-        try:
-            return _complete(destination, connection.cursor(), schema, observer)
-        except DestinationError:
-            raise
-        except Exception as error:
-            raise LoadError(root_cause(error)) from error
-
-
-def _complete(destination: Destination, cursor: Any, schema: str, observer: Observer) -> int:
-    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
-    if "_dlt_loads" not in present:
-        return 0
-    schema = qualified(cursor, schema)
-    for table, columns in TABLES.items():
-        if table not in present:
-            names = ", ".join(
-                f"{field.name} {'boolean' if field.type == pa.bool_() else 'text'}"
-                for field in columns
-            )
-            cursor.execute(f"create table {schema}.{table} ({names})")
-    unseen = (
-        f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
-        f"not exists (select 1 from {schema}._user_agent_loads as seen "
-        f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
-    )
-    cursor.execute(f"select count(*) from ({unseen}) as unseen")
-    if cursor.fetchone() == (0,):
-        return 0
-    cursor.execute("begin")
-    added = _add(destination, cursor, schema, unseen, observer)
-    cursor.execute(
-        f"insert into {schema}._user_agent_loads select load_id, '{version()}' "
-        f"from ({unseen}) as unseen"
-    )
-    cursor.execute("commit")
+    with cursor_of(destination) as cursor:
+        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+        if "_dlt_loads" not in present:
+            return 0
+        schema = qualified(cursor, schema)
+        types = {pa.string(): "text", pa.bool_(): "boolean"}
+        for table in TABLES.keys() - present:
+            columns = ", ".join(f"{field.name} {types[field.type]}" for field in TABLES[table])
+            cursor.execute(f"create table {schema}.{table} ({columns})")
+        unseen = (
+            f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
+            f"not exists (select 1 from {schema}._user_agent_loads as seen "
+            f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
+        )
+        cursor.execute(f"select count(*) from ({unseen}) as unseen")
+        if cursor.fetchone() == (0,):
+            return 0
+        cursor.execute("begin")
+        added = _add(destination, cursor, schema, unseen, observer)
+        cursor.execute(
+            f"insert into {schema}._user_agent_loads select load_id, '{version()}' "
+            f"from ({unseen}) as unseen"
+        )
+        cursor.execute("commit")
     return added
 
 
 def _add(
     destination: Destination, cursor: Any, schema: str, unseen: str, observer: Observer
 ) -> int:
-    def next_batch() -> list[str]:
-        cursor.execute(
-            f"select distinct user_agent from {schema}.unique_visitor_sessions as sessions "
-            f"where _dlt_load_id in ({unseen}) and length(user_agent) <= {MAX_LENGTH} and "
-            f"not exists (select 1 from {schema}.user_agents as known where "
-            f"known.user_agent = sessions.user_agent and known.parser_version = '{version()}') "
-            f"limit {BATCH}"
-        )
-        return [text for (text,) in cursor.fetchall()]
-
-    added = 0
-    texts = next_batch()
-    while texts:
-        destination.append(cursor, f"{schema}.user_agents", parse(texts))
-        added += len(texts)
-        if len(texts) < BATCH:
-            break
-        with observer.step(f"parsing user agents, {added:,} so far"):
-            texts = next_batch()
+    next_batch = (
+        f"select distinct user_agent from {schema}.unique_visitor_sessions as sessions "
+        f"where _dlt_load_id in ({unseen}) and length(user_agent) <= {MAX_LENGTH} and "
+        f"not exists (select 1 from {schema}.user_agents as known where "
+        f"known.user_agent = sessions.user_agent and known.parser_version = '{version()}') "
+        f"limit {BATCH}"
+    )
+    added, last = 0, BATCH
+    while last == BATCH:
+        with observer.step(f"parsing user agents, {added:,} so far") if added else nullcontext():
+            cursor.execute(next_batch)
+        texts = [text for (text,) in cursor.fetchall()]
+        if texts:
+            destination.append(cursor, f"{schema}.user_agents", parse(texts))
+        last = len(texts)
+        added += last
     return added

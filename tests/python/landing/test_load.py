@@ -22,9 +22,8 @@ from rep_ai.dump import chunks, document
 from rep_ai.landing import packages, sources
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.landing.errors import DestinationError, LoadError, SourceError
-from rep_ai.landing.observer import Observer
 from rep_ai.landing.raw_tables import TABLES
-from rep_ai.landing.results import Report
+from rep_ai.landing.results import Observer, Report
 from rep_ai.landing.sources import SourceFile
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

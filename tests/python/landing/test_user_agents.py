@@ -16,7 +16,7 @@ from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.landing import user_agents
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.landing.errors import LoadError
-from rep_ai.landing.observer import Observer
+from rep_ai.landing.results import Observer
 
 TABLE = f"{RAW_SCHEMA}.user_agents"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"

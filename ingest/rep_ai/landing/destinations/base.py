@@ -1,7 +1,11 @@
 """What a database is to this project: one lock, plain SQL, and dlt's own destination."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+from rep_ai.landing.errors import DestinationError, LoadError, root_cause
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +53,22 @@ class Destination(Protocol):
             connection: an open connection to be shared, if there is one.
             is_bounded: whether no batch is larger than usual, so that little memory does.
         """
+
+
+@contextmanager
+def cursor_of(destination: Destination) -> Iterator[Any]:
+    """Connect for a `with` block, and say in a line what goes wrong in it.
+
+    Raises:
+        DestinationError, LoadError: the database cannot be used.
+    """
+    with closing(destination.connect()) as connection:
+        try:
+            yield connection.cursor()
+        except DestinationError:
+            raise
+        except Exception as error:
+            raise LoadError(root_cause(error)) from error
 
 
 def tables(cursor: Any) -> set[tuple[str, str]]:
