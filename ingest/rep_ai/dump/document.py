@@ -118,13 +118,13 @@ class Document:
         for name, span in self._text.members.items():
             first = self._text.raw[span.start : span.start + 1]
             if name in known:
-                if first == (b"{" if known[name].is_object else b"["):
+                opening, wanted = (b"{", "object") if known[name].is_object else (b"[", "array")
+                if first == opening:
                     self._collections.append((known[name], span))
                     self.header.counts[name] = 0
                 elif first != b"n":
-                    wanted = "an object" if known[name].is_object else "an array"
                     raise RejectedError(
-                        f"`{name}` is not {wanted}: the shape is not a dump's; check the source"
+                        f"`{name}` is not an {wanted}: the shape is not a dump's; check the source"
                     )
             elif first in (b"{", b"[") and not self._text.is_empty(span):
                 self._others.append((name, span))

@@ -24,6 +24,7 @@ _OTHER_KINDS = {
     "a zip archive": (b"PK\x03\x04",),
     "compressed by bzip2, not by gzip or zstd": (b"BZh",),
 }
+_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8; ask for the dump again"
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 # what JSON has no words for, and some libraries write
 _NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
@@ -58,6 +59,7 @@ class Text:
         self.raw = mmap.mmap(fileno, 0, access=mmap.ACCESS_READ)
         self.parsed = self.raw
         self.members: dict[str, slice] = {}
+        self._start = len(_BYTE_ORDER_MARK) if self.raw[:3] == _BYTE_ORDER_MARK else 0
         # offsets of the surrogates that lack their other half, in order
         self._damage = array("q")
 
@@ -84,11 +86,8 @@ class Text:
         for kind, marks in _OTHER_KINDS.items():
             if start.startswith(marks):
                 raise RejectedError(f"the document is {kind}; check the source")
-        is_wide = b"\0" in (start[1:2], start[2:3])
-        if is_wide or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise RejectedError(
-                "the text is UTF-16 or UTF-32, and a dump is JSON in UTF-8; ask for the dump again"
-            )
+        if b"\0" in (start[1:2], start[2:3]) or start.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise RejectedError(_OTHER_ENCODING.format("UTF-16 or UTF-32"))
         blank = _BLANK.match(self.raw)
         if blank and blank.end() == len(self.raw):
             raise RejectedError("the file is empty; ask for the dump again")
@@ -96,9 +95,7 @@ class Text:
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self.raw)).validate(full=True)
         except pa.ArrowInvalid:
-            raise RejectedError(
-                "the text is not UTF-8, and a dump is JSON in UTF-8; ask for the dump again"
-            ) from None
+            raise RejectedError(_OTHER_ENCODING.format("not UTF-8")) from None
 
     def _found_members(self) -> dict[str, slice]:
         try:
@@ -124,17 +121,14 @@ class Text:
         why = str(error).removeprefix("JSON is malformed: ")
         why = why[:1].lower() + why[1:]
         place = re.search(r"byte (\d+)", why)
-        at = int(place[1]) + self._offset() if place else 0
+        at = int(place[1]) + self._start if place else 0
         if place and (found := _NO_NUMBER.search(self.raw, max(at - 1, 0), at + 10)):
             return f"{found[0].decode()} is no number ({place[0]})"
         return why
 
-    def _offset(self) -> int:
-        return len(_BYTE_ORDER_MARK) if self.raw[:3] == _BYTE_ORDER_MARK else 0
-
     def _decoded(self) -> dict[str, slice]:
-        start = self._offset()
-        decoded = msgspec.json.decode(memoryview(self.parsed)[start:], type=dict[str, Raw])
+        text = memoryview(self.parsed)[self._start :]
+        decoded = msgspec.json.decode(text, type=dict[str, Raw])
         starts = {name: offset(raw, self.parsed) for name, raw in decoded.items()}
         return {name: slice(at, at + len(decoded[name])) for name, at in starts.items()}
 

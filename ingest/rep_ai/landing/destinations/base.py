@@ -9,7 +9,6 @@ from rep_ai.landing.errors import DestinationError, LoadError, root_cause
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dlt.common.destination import TDestinationReferenceArg
 
 
 class Destination(Protocol):
@@ -44,9 +43,7 @@ class Destination(Protocol):
     def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
         """Add rows to a table by a cursor of this database."""
 
-    def dlt_destination(
-        self, connection: Any = None, *, is_bounded: bool = True
-    ) -> "TDestinationReferenceArg":
+    def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
         """The same database for dlt.
 
         Args:

@@ -15,7 +15,6 @@ from rep_ai.landing.errors import BusyError, DestinationError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dlt.common.destination import TDestinationReferenceArg
 
 # BI tools lag behind the newest storage format
 STORAGE = "v1.4.0"
@@ -31,8 +30,8 @@ class DuckDB:
 
     def __init__(self, path: Path) -> None:
         """Name the file; it is made at the first connection."""
-        self.path = path
-        self.name = str(path)
+        self.path, self.name = path, str(path)
+        self._lock_path = path.with_name(f"{path.name}.lock")
         self._lock: IO[str] | None = None
 
     @contextmanager
@@ -40,7 +39,7 @@ class DuckDB:
         """Hold a lock file beside the database: DuckDB's own lock is not held between steps."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.with_name(self.path.name + ".lock").open("a+", encoding="utf-8")
+            file = self._lock_path.open("a+", encoding="utf-8")
         except OSError as error:
             raise DestinationError(error.strerror or str(error), where=self.name) from None
         with file:
@@ -104,8 +103,7 @@ class DuckDB:
 
     def holder(self) -> str | None:
         """The run that holds the lock file now, in its own words."""
-        lock = self.path.with_name(self.path.name + ".lock")
-        with suppress(OSError), lock.open(encoding="utf-8") as file:
+        with suppress(OSError), self._lock_path.open(encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -139,9 +137,7 @@ class DuckDB:
         cursor.execute(f"insert into {table} select * from rows_to_append")
         cursor.unregister("rows_to_append")
 
-    def dlt_destination(
-        self, connection: Any = None, *, is_bounded: bool = True
-    ) -> "TDestinationReferenceArg":
+    def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
         """DuckDB by its path or a connection, with little memory where `is_bounded`."""
         import dlt
         from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials

@@ -14,7 +14,6 @@ from rep_ai.words import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dlt.common.destination import TDestinationReferenceArg
 
 # an arbitrary number that all runs of this project share
 ADVISORY_LOCK = 0x7265705F6169
@@ -104,9 +103,7 @@ class Postgres:
         values = [tuple(row.values()) for row in rows.to_pylist()]
         execute_values(cursor, f"insert into {table} values %s", values, page_size=1000)
 
-    def dlt_destination(
-        self, connection: Any = None, *, is_bounded: bool = True
-    ) -> "TDestinationReferenceArg":
+    def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
         """PostgreSQL by its address; the server sees to its memory."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
@@ -124,10 +121,8 @@ class Postgres:
                 return f"postgresql://?{address}"
 
         credentials = Credentials()
-        credentials.host = self._address["host"]
-        credentials.port = int(self._address["port"])
-        credentials.username = self._address["user"]
-        credentials.password = self._address["password"]
-        credentials.database = self._address["dbname"]
+        names = {"user": "username", "dbname": "database"}
+        credentials.update({names.get(name, name): value for name, value in self._address.items()})
+        credentials.port = int(credentials.port)
         credentials.resolve()
         return dlt.destinations.postgres(credentials)
