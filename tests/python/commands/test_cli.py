@@ -34,6 +34,7 @@ from rep_ai.dump.document import RECORD_TABLES
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import BusyError
+from rep_ai.signals import SIGNALS
 from rep_ai.warehouse import health
 
 ROOT = Path(__file__).parents[3]
@@ -87,8 +88,9 @@ def on_terminal(
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        # tests that run in the background ignore it, and so would their children
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # tests in the background or under nohup ignore some, and so would their children
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
         os.execve(COMMAND[0], [*COMMAND, *map(str, arguments)], environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     said = b""
@@ -461,13 +463,15 @@ def test_ctrl_c_while_dbt_runs(
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_the_command_starts(own: dict[str, str], how: signal.Signals) -> None:
     """One line and one exit code, whichever module is being imported."""
+    # as where nothing is ignored: neither in the background nor under nohup
+    handler = "signal.default_int_handler" if how == signal.SIGINT else "signal.SIG_DFL"
     for module in ("rep_ai.cli", "click", "yaml", "rich", "pyarrow", "duckdb"):
         code = (
             "import os, signal, sys\n"
             "def hook(event, arguments):\n"
             f"    if event == 'import' and arguments[0] == {module!r}:\n"
             f"        os.kill(os.getpid(), {int(how)})\n"
-            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            f"signal.signal({int(how)}, {handler})\n"
             "from rep_ai.__main__ import main\n"
             "sys.addaudithook(hook)\n"
             "main()\n"
