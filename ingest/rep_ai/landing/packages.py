@@ -80,13 +80,13 @@ class Package:
     max_bytes: int
     retry_rejected: bool = False
     observer: Observer = field(default_factory=Observer)
-    results: list[FileResult] = field(default_factory=list)
-    unchanged: list[FileResult] = field(default_factory=list)
-    failed: list[tuple[SourceFile, str]] = field(default_factory=list)
+    results: list[FileResult] = field(default_factory=list, init=False)
+    unchanged: list[FileResult] = field(default_factory=list, init=False)
+    failed: list[tuple[SourceFile, str]] = field(default_factory=list, init=False)
     # what a try that had to be given up found out, by delivery id or url
-    _careful: set[str] = field(default_factory=set)
-    _rejections: dict[str, str] = field(default_factory=dict)
-    _changed: dict[str, str] = field(default_factory=dict)
+    _careful: set[str] = field(default_factory=set, init=False)
+    _rejections: dict[str, str] = field(default_factory=dict, init=False)
+    _changed: dict[str, str] = field(default_factory=dict, init=False)
 
     def load(self, destination: Destination, schema: str) -> None:
         """Read the files and load them together.

@@ -80,15 +80,7 @@ class Day(NamedTuple):
 def days_of(
     first_day: date, days: int, sessions_per_day: int, seed: int, zone: ZoneInfo
 ) -> Iterator[Day]:
-    """Yield the days in order.
-
-    Args:
-        first_day: the first local day.
-        days: how many.
-        sessions_per_day: sessions that start on an average day; weekends have fewer.
-        seed: another seed, other data.
-        zone: the organisation's time zone.
-    """
+    """Yield the days in order; the arguments are those of `write_sample`."""
     dates = [first_day + timedelta(index) for index in range(days)]
     weights = [5 if day.weekday() >= 5 else 12 for day in dates]
     agents = 9 + min(sessions_per_day // 1000, 200)
