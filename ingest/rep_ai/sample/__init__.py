@@ -73,10 +73,7 @@ def write_sample(
         raise ValueError(f"{directory} is a file: name a folder for the sample.")
     if first_day.year < 2001 or (date(2099, 12, 31) - first_day).days < days:
         raise ValueError("The days of a sample lie between 2001 and 2099.")
-    try:
-        zone = ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
-        raise ValueError(f"Unknown time zone {timezone!r}: take an IANA name.") from error
+    zone = _zone(timezone)
     directory.mkdir(parents=True, exist_ok=True)
     repeated = days * 2 // 3 if redelivery else None
     records: Counter[str] = Counter()
@@ -94,3 +91,10 @@ def write_sample(
     paths = tuple(path for _, path in sorted(written))
     size = sum(path.stat().st_size for path in paths)
     return SampleReport(len(paths), size, dict(records), paths)
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
+        raise ValueError(f"Unknown time zone {timezone!r}: take an IANA name.") from error
