@@ -1,20 +1,25 @@
-"""The dbt project beside the package: where it is, its variables, and how dbt is called."""
+"""The dbt project that rep-ai works for: its folder, variables and profile, and how dbt is called.
+
+It is this one, or one that imports this one as a package.
+"""
 
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import yaml
 
 from rep_ai.errors import RepAiError
 from rep_ai.words import one_line
 
-DEFAULT_TARGET = "dev"
+# the name of this dbt project, as those that import it know it
+PACKAGE = "rep_ai"
 # a file called as the schema rep_ai would make names ambiguous
 DEFAULT_DUCKDB = "warehouse.duckdb"
 # where `make run` keeps samples away from real dumps
@@ -23,6 +28,18 @@ SAMPLE_DUCKDB = "sample.duckdb"
 
 class ProjectError(RepAiError):
     """The dbt project cannot be found or read."""
+
+
+class Profile(NamedTuple):
+    """A target of the project's profile.
+
+    Attributes:
+        target: its name.
+        output: its settings with all variables filled in; `path` and `schema`, for example.
+    """
+
+    target: str
+    output: dict[str, Any]
 
 
 def directory() -> Path:
@@ -37,37 +54,117 @@ def directory() -> Path:
     raise ProjectError("no dbt_project.yml here", to_do="run rep-ai in a checkout of the project")
 
 
-def installs(extra: str) -> str:
-    """What adds an extra; the package is on no index."""
-    return f"pip install --editable '.[{extra}]' in a checkout of the project"
+def package_directory() -> Path:
+    """This dbt project: the project itself, or the package of this name that it has installed.
+
+    Raises:
+        ProjectError: it is neither.
+    """
+    settings = _read(directory() / "dbt_project.yml")
+    if settings.get("name") == PACKAGE:
+        return directory()
+    installed: Path = directory() / settings.get("packages-install-path", "dbt_packages") / PACKAGE
+    if not (installed / "dbt_project.yml").is_file():
+        raise ProjectError(
+            f"{directory() / 'dbt_project.yml'} is not the project {PACKAGE}, and has no such "
+            "package",
+            to_do="run dbt deps, or run rep-ai in a checkout of the project",
+        )
+    return installed
 
 
 def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The project's variables, those of the command line (`overrides`) first.
+    """The variables as dbt resolves them: `overrides`, the project's own, then the package's.
 
     Raises:
         ProjectError: the project cannot be found or read.
     """
-    path = directory() / "dbt_project.yml"
+    ours, own = (
+        _read(path / "dbt_project.yml").get("vars") or {}
+        for path in (package_directory(), directory())
+    )
+    return {**ours, **own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+
+
+def profile(target: str | None = None, environment: Mapping[str, str] = os.environ) -> Profile:
+    """A target as dbt resolves it; dbt itself would take a second to say so.
+
+    Args:
+        target: its name; None: the one that `REP_AI_TARGET` names, else the profile's own.
+        environment: the environment variables that count.
+
+    Raises:
+        ProjectError: there is no such target, or the profile cannot be read.
+    """
+    name = _read(directory() / "dbt_project.yml").get("profile")
+    path = _profiles_directory() / "profiles.yml"
+    profiles = _read(path)
+    if name not in profiles:
+        raise ProjectError(f"{path} has no profile {name!r}, which dbt_project.yml names")
+    fill = _filler(environment)
     try:
-        ours = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("vars") or {}
-        if "rep_ai_source_schema" not in ours:
-            raise ValueError("it does not set the variables of rep_ai; run rep-ai in its checkout")
-        return {**ours, **(overrides or {})}
-    except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+        targets = profiles[name]["outputs"]
+        target = target or environment.get("REP_AI_TARGET")
+        target = target or fill(profiles[name].get("target", "default"))
+        if target not in targets:
+            raise ProjectError(f"no target {target!r}", to_do=f"there are {' and '.join(targets)}")
+        return Profile(target, {key: fill(value) for key, value in targets[target].items()})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
 
 
-def target() -> str:
-    """The profile's target that is used where no option names one."""
-    return os.environ.get("REP_AI_TARGET", DEFAULT_TARGET)
+def _filler(environment: Mapping[str, str]) -> Callable[[Any], Any]:
+    """What fills in the Jinja of a value as dbt does."""
+    import jinja2
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = environment.get(name, default)
+        if value is None:
+            raise ValueError(f"the environment variable {name} is not set")
+        return value
+
+    # nothing of it becomes HTML
+    jinja = jinja2.Environment(  # noqa: S701
+        undefined=jinja2.StrictUndefined
+    )
+    jinja.globals.update(
+        env_var=env_var, flags=SimpleNamespace(PROFILES_DIR=str(_profiles_directory()))
+    )
+    jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda value: value))
+
+    def fill(value: Any) -> Any:
+        try:
+            return jinja.from_string(value).render() if isinstance(value, str) else value
+        except jinja2.TemplateError as error:
+            raise ValueError(f"{value}: {error}") from None
+
+    return fill
 
 
-def duckdb_path() -> Path:
-    """The DuckDB file that dlt and dbt share: beside the project, unless a variable names one."""
-    if named := os.environ.get("REP_AI_DUCKDB"):
+def _profiles_directory() -> Path:
+    """Where dbt finds the profiles: as it is told, beside the project, or in the home folder."""
+    if named := os.environ.get("DBT_PROFILES_DIR"):
         return Path(named).absolute()
-    return directory() / DEFAULT_DUCKDB
+    has_own = (directory() / "profiles.yml").is_file()
+    return directory() if has_own else Path.home() / ".dbt"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping, at the top and under `vars`."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
+            raise ValueError("it is no mapping of settings")
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
+    return content
+
+
+def installs(extra: str) -> str:
+    """What adds an extra; the package is on no index."""
+    return f"pip install --editable '.[{extra}]' in a checkout of the project"
 
 
 def first_step(database: str) -> str:
@@ -79,17 +176,20 @@ def first_step(database: str) -> str:
     return step
 
 
-def command(program: str, database: str | None) -> str:
-    """How a shell in the working folder calls a program on a DuckDB file; None: on PostgreSQL.
+def command(program: str, used: Profile) -> str:
+    """How a shell in the working folder calls a program on the database of a profile.
 
     What leads this process there may be set for it alone, as `make` does.
     """
-    called = _shown(Path(sys.executable).parent / program)
-    if database is None:
-        return f"REP_AI_TARGET=postgres {called}"
-    if database != str(directory() / DEFAULT_DUCKDB):
-        return f"REP_AI_DUCKDB={_shown(Path(database))} {called}"
-    return called
+    usual = profile(
+        environment={k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
+    )
+    set_before = []
+    if used.target != usual.target:
+        set_before.append(f"REP_AI_TARGET={used.target}")
+    elif used.output.get("path") != usual.output.get("path"):
+        set_before.append(f"REP_AI_DUCKDB={_shown(Path(used.output['path']).absolute())}")
+    return " ".join([*set_before, _shown(Path(sys.executable).parent / program)])
 
 
 def _shown(path: Path) -> str:
@@ -125,37 +225,24 @@ def make_target_path() -> None:
         ) from None
 
 
-def dbt(arguments: Sequence[str], *, target: str, say: Callable[[str], None]) -> int:
-    """Run dbt on the project.
+def dbt(arguments: Sequence[str], *, target: str | None, say: Callable[[str], None]) -> int:
+    """Run dbt on the project; its exit code.
 
     Args:
         arguments: dbt's own.
-        target: target of the profile.
+        target: target of the profile; None: the usual one.
         say: called with each line of dbt's output.
-
-    Returns:
-        The exit code.
     """
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
-    command += ["--target", target]
-    command += ["--project-dir", str(directory())]
-    if "DBT_PROFILES_DIR" not in os.environ:
-        command += ["--profiles-dir", str(directory())]
-    command += ["--log-path", str(log_path())]
+    command += ["--target", profile(target).target, "--project-dir", str(directory())]
+    command += ["--profiles-dir", str(_profiles_directory()), "--log-path", str(log_path())]
     has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    environment = {
-        "DBT_USE_COLORS": str(has_colors),
-        **os.environ,
-        "REP_AI_DUCKDB": str(duckdb_path()),
-        "PYTHONIOENCODING": "utf-8",
-    }
     with subprocess.Popen(  # noqa: S603
         command,
-        env=environment,
+        env={"DBT_USE_COLORS": str(has_colors), **os.environ, "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
         # the lock of the run is among the open files

@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from rep_ai.warehouse import names
-
-PROJECT = Path(__file__).resolve().parents[2]
-PACKAGE = PROJECT / "ingest" / "rep_ai"
+PACKAGE = Path(__file__).resolve().parents[2] / "ingest" / "rep_ai"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # a layer imports from those below it; those of one line know nothing of each other
 LAYERS = (
@@ -82,23 +78,3 @@ def test_nothing_is_too_long(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= MAX_LINES_OF_A_FUNCTION, f"{node.name} has {length} lines"
-
-
-def test_names_are_those_of_the_dbt_project() -> None:
-    """The schemas of its configuration, its models and its seeds."""
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    models = project["models"]["rep_ai"]
-    assert models["marts"]["+schema"] == project["seeds"]["rep_ai"]["+schema"] == names.MARTS_SCHEMA
-    assert models["intermediate"]["+schema"] == names.INTERMEDIATE_SCHEMA
-    marts = {path.stem for path in (PROJECT / "models" / "marts").glob("*.sql")}
-    intermediate = {path.stem for path in (PROJECT / "models" / "intermediate").glob("*.sql")}
-    for name, value in vars(names).items():
-        if name in ("CURRENT_DELIVERIES", "KNOWN_TYPES"):
-            assert value in intermediate
-        elif name in ("AFFECTED", "WATERMARKS"):
-            assert any(f"'{value}'" in step for step in project["on-run-start"])
-        elif name.isupper() and isinstance(value, str) and not name.endswith("_SCHEMA"):
-            assert value in marts
-    assert {f"{seed}.csv" for seed in names.SEEDS.values()} == {
-        path.name for path in (PROJECT / "seeds").glob("*.csv")
-    }

@@ -87,14 +87,14 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @target_option
 @reported
-def export(directory: Path, target: str) -> None:
+def export(directory: Path, target: str | None) -> None:
     """Replace DIRECTORY by the marts as Parquet files with a manifest."""
     from rep_ai.commands.export import export as write
     from rep_ai.commands.working_folder import working_folder
     from rep_ai.landing.destinations import of_target
 
     destination = of_target(target)
-    with destination.lock(), working_folder():
+    with destination.lock(), working_folder(destination):
         tables = write(destination, directory)["tables"]
     rows, size = (sum(table[key] for table in tables) for key in ("rows", "bytes"))
     click.echo(f"{len(tables)} marts, {rows:,} rows, {size / 1e6:,.1f} MB, in {directory}")
@@ -138,7 +138,7 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
 )
 @click.option("--add-all", is_flag=True, help="Add every type that is not known yet.")
 @reported
-def types(target: str, add: Sequence[str], *, add_all: bool) -> None:
+def types(target: str | None, add: Sequence[str], *, add_all: bool) -> None:
     """List the action and interaction types that no seed knows, or add them to the seeds."""
     from rep_ai.commands import types as command
     from rep_ai.landing.destinations import of_target
@@ -167,39 +167,36 @@ def types(target: str, add: Sequence[str], *, add_all: bool) -> None:
 )
 @reported
 def status(
-    target: str,
+    target: str | None,
     variables: dict[str, Any],
     *,
     as_json: bool,
     check: bool,
-    max_age: timedelta | None,
-    within: timedelta | None,
+    **limits: timedelta | None,
 ) -> None:
     """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
     from rep_ai.commands import status as command
     from rep_ai.commands.settings import checked
     from rep_ai.landing.destinations import of_target
+    from rep_ai.warehouse.database import opened
+    from rep_ai.warehouse.health import VIOLATIONS
 
     now = datetime.now(UTC).replace(tzinfo=None)
     try:
         with handle_errors():
-            found = command.collect(
-                of_target(target),
-                checked(variables)["rep_ai_source_schema"],
-                now=now,
-                max_age=max_age,
-                within=within,
-            )
+            schema = checked(variables)["rep_ai_source_schema"]
+            with opened(of_target(target), schema) as database:
+                found = command.collect(database, now=now, **limits)
     except RepAiError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
         fail(str(error))
-    check = check or max_age is not None or within is not None
-    found["exit_code"] = FAILED if check and found["problems"] else DONE
+    if found["problems"] and (check or any(limit is not None for limit in limits.values())):
+        found["exit_code"] = FAILED
     if as_json:
         click.echo(command.as_json(found))
     else:
-        command.show(found)
+        command.show(found, database.shown(VIOLATIONS))
     sys.exit(found["exit_code"])
 
 
@@ -208,9 +205,15 @@ def status(
 @target_option
 @vars_option
 @reported
-def report(file: Path | None, target: str, variables: dict[str, Any]) -> None:
+def report(file: Path | None, target: str | None, variables: dict[str, Any]) -> None:
     """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
-    from rep_ai.commands.report import report as write
+    from rep_ai import project, report_page
+    from rep_ai.commands.settings import checked
+    from rep_ai.landing.destinations import of_target
 
-    path, size = write(file, target, variables)
-    click.echo(f"{path}, {size / 1e6:,.1f} MB")
+    html = report_page.render(of_target(target), str(checked(variables)["rep_ai_timezone"]))
+    if file is None:
+        project.make_target_path()
+        file = project.target_path() / "report.html"
+    report_page.write(file, html)
+    click.echo(f"{file}, {len(html.encode()) / 1e6:,.1f} MB")

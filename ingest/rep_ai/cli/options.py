@@ -8,7 +8,6 @@ from typing import Any
 import click
 import yaml
 
-from rep_ai import project
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.sources import PATTERNS
 
@@ -25,7 +24,6 @@ def _variables(_: click.Context, __: click.Parameter, value: str | None) -> dict
 
 target_option = click.option(
     "--target",
-    default=project.target,
     show_default="REP_AI_TARGET, else dev",
     help="Target of profiles.yml: dev (DuckDB) or postgres.",
 )

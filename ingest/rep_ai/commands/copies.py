@@ -8,6 +8,7 @@ from typing import Any
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination
 from rep_ai.warehouse.database import Database
+from rep_ai.warehouse.manifest import Node
 
 # what copying takes beside that is on disk
 MEMORY = "1GB"
@@ -25,18 +26,22 @@ def bound(connection: Any) -> None:
     connection.execute("set temp_directory = ?", [tempfile.gettempdir()])
 
 
-def marts(connection: Any, destination: Destination) -> list[str]:
-    """Names of the marts that are there.
+def marts(database: Database, destination: Destination) -> list[Node]:
+    """The marts that are there.
 
     Raises:
         PublishError: there are none.
     """
-    names = Database(connection).marts()
-    if not names:
-        raise PublishError(
-            f"there are no marts in {destination.name} yet", to_do="rep-ai run SOURCE, or dbt build"
-        )
-    return names
+    if found := database.marts():
+        return found
+    raise PublishError(
+        f"there are no marts in {destination.name} yet", to_do="rep-ai run SOURCE, or dbt build"
+    )
+
+
+def quoted(text: object) -> str:
+    """A literal of SQL, where a statement takes no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def to_disk(path: Path) -> None:

@@ -1,6 +1,5 @@
 """rep-ai run --publish: one DuckDB file with the marts, for those who only read."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,13 +7,14 @@ from pathlib import Path
 
 import duckdb
 
-from rep_ai.commands.copies import PublishError, bound, marts, to_disk
-from rep_ai.landing.destinations import Destination, DuckDB, qualified, tables
+from rep_ai.commands.copies import PublishError, bound, marts, quoted, to_disk
+from rep_ai.landing.destinations import Destination, DuckDB, tables
 from rep_ai.landing.destinations.duckdb import STORAGE
-from rep_ai.warehouse.names import MARTS_SCHEMA
+from rep_ai.warehouse.database import Database
+from rep_ai.warehouse.manifest import Node
 from rep_ai.words import one_line
 
-# of this version or another
+# of this version or another; their schema is the project's choice
 _MART = re.compile(r"(dim_|fct_)?rep_ai__\w+")
 
 
@@ -58,19 +58,15 @@ def _check_former(path: Path) -> None:
         if file.read(12)[8:] != b"DUCK":
             raise PublishError(f"{path} is no DuckDB file", to_do="name another one for the copy")
     with closing(DuckDB(path).connect_to_read()) as connection:
-        others = [
-            f"{schema}.{name}"
-            for schema, name in sorted(tables(connection.cursor()))
-            if schema != MARTS_SCHEMA or not _MART.fullmatch(name)
-        ]
-    if others:
-        raise PublishError(
-            f"{path} holds {others[0]}, so it is no copy of the marts",
-            to_do="name another file for the copy, or remove this one",
-        )
+        for schema, name in sorted(tables(connection.cursor())):
+            if not _MART.fullmatch(name):
+                raise PublishError(
+                    f"{path} holds {schema}.{name}, so it is no copy of the marts",
+                    to_do="name another file for the copy, or remove this one",
+                )
 
 
-def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
+def publish(destination: DuckDB, path: Path) -> None:
     """Replace a file by a copy of the marts, at once; the caller holds the lock.
 
     Whoever has the old file open keeps it. Tables only: a view names its database, which is the
@@ -79,7 +75,6 @@ def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
     Args:
         destination: the database.
         path: the file, as `check_copy` gives it.
-        manifest: dbt's, from which tables and columns have their descriptions.
 
     Raises:
         DestinationError, PublishError: the database or the copy cannot be used.
@@ -89,17 +84,15 @@ def publish(destination: DuckDB, path: Path, manifest: Path) -> None:
         _clear(new)
         with closing(destination.connect_to_read()) as connection:
             bound(connection)
-            quoted = str(new).replace("'", "''")
+            database = Database(connection, destination)
             connection.execute(
-                f"attach '{quoted}' as copy (read_write, storage_version '{STORAGE}')"
+                f"attach {quoted(new)} as copy (read_write, storage_version '{STORAGE}')"
             )
-            connection.execute(f"create schema copy.{MARTS_SCHEMA}")
-            source = qualified(connection.cursor(), MARTS_SCHEMA)
-            for name in marts(connection, destination):
-                connection.execute(
-                    f"create table copy.{MARTS_SCHEMA}.{name} as from {source}.{name}"
-                )
-                for statement in _comments(manifest, name):
+            for mart in marts(database, destination):
+                table = f'copy."{mart.schema}"."{mart.alias}"'
+                connection.execute(f'create schema if not exists copy."{mart.schema}"')
+                connection.execute(f"create table {table} as from {database[mart.name]}")
+                for statement in _comments(mart, table):
                     connection.execute(f"comment on {statement}")
             connection.execute("detach copy")
         # whoever opens it to write would keep all others out
@@ -122,15 +115,12 @@ def _clear(new: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _comments(manifest: Path, name: str) -> Iterator[str]:
+def _comments(mart: Node, table: str) -> Iterator[str]:
     """What a table and its columns are, as the end of SQL statements."""
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
-    node = nodes.get(f"model.rep_ai.{name}", {"description": "", "columns": {}})
-    table = f"copy.{MARTS_SCHEMA}.{name}"
-    described = [("table", table, node)]
-    described += [
-        ("column", f'{table}."{column["name"]}"', column) for column in node["columns"].values()
-    ]
-    for kind, what, thing in described:
-        if text := " ".join(thing["description"].split()):
-            yield "{} {} is '{}'".format(kind, what, text.replace("'", "''"))
+    described = {f"table {table}": mart.description}
+    described |= {
+        f'column {table}."{name}"': column["description"] for name, column in mart.columns.items()
+    }
+    for what, text in described.items():
+        if words := one_line(text):
+            yield f"{what} is {quoted(words)}"

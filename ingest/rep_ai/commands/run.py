@@ -25,7 +25,7 @@ def run(
     observer: Observer,
     *,
     source: tuple[str, ...],
-    target: str,
+    target: str | None,
     variables: dict[str, Any],
     talks: bool,
     full_refresh: bool = False,
@@ -38,7 +38,7 @@ def run(
         outcome: filled as far as the run comes; its `command` is `ingest` or `run`.
         observer: told what is done while it is.
         source: files, folders, globs or URLs.
-        target: target of the project's profile.
+        target: target of the project's profile; None: the usual one.
         variables: those of the command line, for dbt.
         talks: whether to print what was done.
         full_refresh: whether dbt rebuilds what it would otherwise add to.
@@ -54,7 +54,7 @@ def run(
     builds = outcome.command == "run"
     if builds:
         project.make_target_path()
-    with destination.lock(), working_folder():
+    with destination.lock(), working_folder(destination):
         with observer:
             outcome.ingest = ingest(
                 source,
@@ -67,34 +67,29 @@ def run(
         if talks:
             show_ingest(outcome.ingest)
         if builds:
+            arguments = ["--full-refresh"] if full_refresh else []
+            if variables:
+                arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
             with observer.step("dbt build"):
-                _build(target, variables, full_refresh, outcome, observer.say)
-            if talks:
-                show_build(outcome)
+                _build(destination, arguments, outcome, observer.say)
+            if talks and outcome.dbt:
+                show_build(outcome.dbt)
             _count(outcome, destination, settings, talks=talks)
         if copy and isinstance(destination, DuckDB):
             with observer.step(f"publishing {copy}"):
-                publish.publish(destination, copy, project.target_path() / "manifest.json")
+                publish.publish(destination, copy)
             outcome.published = str(copy)
             if talks:
                 click.echo(f"A copy for readers is in {copy}.")
 
 
 def _build(
-    target: str,
-    variables: dict[str, Any],
-    full_refresh: bool,
-    outcome: Outcome,
-    say: Callable[[str], None],
+    destination: Destination, arguments: list[str], outcome: Outcome, say: Callable[[str], None]
 ) -> None:
-    arguments = ["--quiet", "build"]
-    arguments += ["--full-refresh"] * full_refresh
-    if variables:
-        arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
     results = project.target_path() / "run_results.json"
     # else those of an earlier run would speak for one that did not come so far
     results.unlink(missing_ok=True)
-    code = project.dbt(arguments, target=target, say=say)
+    code = project.dbt(["--quiet", "build", *arguments], target=destination.target, say=say)
     if results.is_file():
         outcome.read_build(results)
     if code != 0:
@@ -108,10 +103,10 @@ def _count(
     outcome: Outcome, destination: Destination, settings: dict[str, Any], *, talks: bool
 ) -> None:
     """Count the rows of the marts, and note or say what in the data is not as expected."""
-    with opened(destination) as database:
+    with opened(destination, settings["rep_ai_source_schema"]) as database:
         outcome.marts = {
-            name: database.mart(name, "select count(*) from {table}")[0][0]
-            for name in database.marts()
+            mart.name: database.rows(f"select count(*) from {{{mart.name}}}")[0][0]
+            for mart in database.marts()
         }
         outcome.window_lines = health.window_warnings(database)
         outcome.data_lines = health.data_warnings(database)

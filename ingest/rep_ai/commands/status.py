@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,171 +10,153 @@ import click
 
 from rep_ai import project
 from rep_ai.console.tables import show_table, show_unknown_types, show_violations
-from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
 from rep_ai.warehouse import health
-from rep_ai.warehouse.database import Database, opened
-from rep_ai.warehouse.health import COUNTED, LAST_WINDOWS, UnknownType, Violation, Window
-from rep_ai.warehouse.names import DUMP_CALENDAR
+from rep_ai.warehouse.database import Database
+from rep_ai.warehouse.health import LAST_WINDOWS, Row, span
 from rep_ai.words import many, on_line
+
+COUNTED = ("visitors", "sessions", "actions", "interactions")
 
 
 def collect(
-    destination: Destination,
-    schema: str,
+    database: Database,
     *,
     now: datetime,
     max_age: timedelta | None = None,
     within: timedelta | None = None,
-) -> dict[str, Any]:
-    """All that `rep-ai status` knows, under stable keys; times are UTC without zone.
+) -> Row:
+    """What `rep-ai status` knows of a database, under stable keys; times are UTC without zone.
 
     Args:
-        destination: the database.
-        schema: schema of the raw tables.
+        database: the database, opened with its raw tables.
         now: the present, UTC without zone.
         max_age: it is a problem if the newest window ended longer ago.
         within: gaps and rejections that are older are no problem.
-
-    Raises:
-        DestinationError: the database cannot be read.
     """
-    with opened(destination) as database:
-        files = _files(database, schema)
-        is_built = database.has_mart(DUMP_CALENDAR)
-        unfinished = database.models_behind()
-        windows = health.windows(database)
-        unknown = health.unknown_types(database)
-        broken = health.violations(database)
-        data_lines = health.data_warnings(database)
-    delivered = [window for window in windows if window.status != "missing"]
-    newest = max((window.end for window in delivered), default=None)
-    behind = files["contents"] - sum(window.deliveries for window in delivered)
+    files = _files(database)
+    windows = health.windows(database)
+    delivered = [window for window in windows if window["status"] != "missing"]
+    newest = max((window["window_end_at"] for window in delivered), default=None)
+    is_built = database.is_built(health.CALENDAR)
+    behind = files["deliveries"] - sum(window["delivery_count"] for window in delivered)
     gaps = health.gaps(windows)
     since = datetime.min if within is None else now - within
     return {
-        "database": destination.name,
+        "database": database.name,
         "checked_at": now,
         "error": None,
         "exit_code": 0,
         "problems": [
-            *_build_problems(files["contents"], behind, unfinished, is_built=is_built),
+            *_build_problems(database, files["deliveries"], behind, is_built=is_built),
             *_old_problems(gaps, files["rejected"], since),
             *_age_problems(newest, now, max_age),
         ],
-        "warnings": [*health.small_lines(windows), *data_lines],
-        "files": files["by_status"],
-        "deliveries": files["contents"],
-        "last_loaded_at": files["last_loaded_at"],
+        "warnings": [*health.small_lines(windows), *health.data_warnings(database)],
+        **files,
         "marts_built": is_built,
-        "deliveries_not_in_marts": behind if is_built else files["contents"],
+        "deliveries_not_in_marts": behind,
         "newest_window_end_at": newest,
         **_windows(windows, gaps),
-        "rejected": files["rejected"],
-        "unknown_types": [each._asdict() for each in unknown],
-        "violations": [each._asdict() for each in broken],
+        "unknown_types": health.unknown_types(database),
+        "violations": health.violations(database),
     }
 
 
 def _build_problems(
-    loaded: int, behind: int, unfinished: Sequence[str], *, is_built: bool
-) -> list[str]:
-    """Where the marts do not show what is loaded."""
+    database: Database, loaded: int, behind: int, *, is_built: bool
+) -> Iterator[str]:
+    """Where the marts do not show what is loaded: one line, or none."""
     if not loaded:
-        return ["nothing is loaded yet: rep-ai run SOURCE"]
-    if not is_built:
-        return ["the marts are not built yet: rep-ai run SOURCE, or dbt build"]
-    if behind:
-        return [
-            f"{many(behind, 'loaded dump is', 'loaded dumps are')} not in the marts: "
-            "rep-ai run SOURCE, or dbt build"
-        ]
-    if unfinished:
-        return [f"{health.unfinished_line(unfinished)}: dbt build"]
-    return []
+        yield "nothing is loaded yet: rep-ai run SOURCE"
+    elif not is_built:
+        yield "the marts are not built yet: rep-ai run SOURCE, or dbt build"
+    elif behind:
+        dumps = many(behind, "loaded dump is", "loaded dumps are")
+        yield f"{dumps} not in the marts: rep-ai run SOURCE, or dbt build"
+    elif unfinished := database.models_behind():
+        yield f"{health.unfinished_line(unfinished)}: dbt build"
 
 
-def _old_problems(
-    gaps: list[dict[str, Any]], rejected: list[dict[str, Any]], since: datetime
-) -> list[str]:
+def _old_problems(gaps: list[Row], rejected: list[Row], since: datetime) -> Iterator[str]:
     """What is missing, and what waits, from some time on."""
-    missing = [gap for gap in gaps if gap["until"] >= since]
-    waiting = sum(each["rejected_at"] >= since for each in rejected)
-    problems = [health.missing_line(missing)] if missing else []
-    if waiting:
-        problems.append(many(waiting, "rejected file waits", "rejected files wait"))
-    return problems
+    if missing := [gap for gap in gaps if gap["until"] >= since]:
+        yield health.missing_line(missing)
+    if waiting := sum(each["rejected_at"] >= since for each in rejected):
+        yield many(waiting, "rejected file waits", "rejected files wait")
 
 
-def _age_problems(newest: datetime | None, now: datetime, max_age: timedelta | None) -> list[str]:
-    if newest is None or max_age is None or now - newest <= max_age:
-        return []
-    return [
-        f"the newest window ended {newest:%Y-%m-%d %H:%M} UTC, {_ago(now - newest)}, and "
-        f"{_length(max_age)} are allowed"
+def _age_problems(
+    newest: datetime | None, now: datetime, max_age: timedelta | None
+) -> Iterator[str]:
+    if newest and max_age is not None and now - newest > max_age:
+        yield (
+            f"the newest window ended {newest:%Y-%m-%d %H:%M} UTC, {_ago(now - newest)}, and "
+            f"{_length(max_age)} are allowed"
+        )
+
+
+def _windows(windows: list[Row], gaps: list[Row]) -> Row:
+    overlapping = [span(window) for window in windows if window["status"] == "overlapping"]
+    redelivered = [
+        {**span(w), "deliveries": w["delivery_count"], "version": w["version"]}
+        for w in windows
+        if w["delivery_count"] > 1
     ]
-
-
-def _windows(windows: list[Window], gaps: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "nights": {
-            "delivered": sum(window.status == "delivered" for window in windows),
-            "overlapping": sum(window.status == "overlapping" for window in windows),
-            "redelivered": sum(window.deliveries > 1 for window in windows),
+            "delivered": sum(window["status"] == "delivered" for window in windows),
+            "overlapping": len(overlapping),
+            "redelivered": len(redelivered),
             "missing": sum(gap["nights"] for gap in gaps),
         },
         "missing": gaps,
-        "overlapping": [window.span for window in windows if window.status == "overlapping"],
-        "redelivered": [
-            {**window.span, "deliveries": window.deliveries, "version": window.version}
-            for window in windows
-            if window.deliveries > 1
-        ],
+        "overlapping": overlapping,
+        "redelivered": redelivered,
         "last_nights": [
             {
-                **window.span,
-                "status": window.status,
-                "deliveries": window.deliveries,
-                "version": window.version,
-                "records": {name: _measured(window, name) for name in COUNTED},
+                **span(window),
+                "status": window["status"],
+                "deliveries": window["delivery_count"],
+                "version": window["version"],
+                "records": {name: _measured(window, f"{name[:-1]}_count") for name in COUNTED},
             }
             for window in windows[-LAST_WINDOWS:]
         ],
     }
 
 
-def _measured(window: Window, name: str) -> dict[str, Any]:
-    count, usual = window.counts[name], window.usual[name]
+def _measured(window: Row, column: str) -> Row:
+    count, usual = window[column], window[f"usual_{column}"]
+    usual = None if usual is None else float(usual)
     change = round(count / usual - 1, 4) if count is not None and usual else None
     return {"count": count, "usual": usual, "change": change}
 
 
-def _files(database: Database, schema: str) -> dict[str, Any]:
+def _files(database: Database) -> Row:
     """Each file's latest state: it may have been mended, or read again, since."""
-    rows = database.rows(
-        schema,
-        "deliveries",
+    rows = database.records(
         "select file_url, deliveries.status, reason, _delivery_id, "
-        "inserted_at at time zone 'UTC' from {table} as deliveries "
-        "inner join {schema}._dlt_loads as loads on deliveries._dlt_load_id = loads.load_id "
+        "inserted_at at time zone 'UTC' as seen_at from {deliveries} as deliveries "
+        "inner join {_dlt_loads} as loads on deliveries._dlt_load_id = loads.load_id "
         "where loads.status = 0 order by inserted_at, load_id, file_url",
     )
-    latest = {row[0]: row for row in rows}
-    loaded = [row for row in rows if row[1] == LOADED]
+    latest = {row["file_url"]: row for row in rows}
+    loaded = [row for row in rows if row["status"] == LOADED]
     # a file that was touched or fetched anew is no copy of itself
-    own = {(url, delivery_id) for url, _, _, delivery_id, _ in loaded}
+    own = {(row["file_url"], row["_delivery_id"]) for row in loaded}
     states = Counter(
-        LOADED if (url, delivery_id) in own else status
-        for url, status, _, delivery_id, _ in latest.values()
+        LOADED if (url, row["_delivery_id"]) in own else row["status"]
+        for url, row in latest.items()
     )
     return {
-        "by_status": {status: states[status] for status in (LOADED, DUPLICATE, REJECTED)},
-        "contents": len({row[3] for row in loaded}),
-        "last_loaded_at": max((row[4] for row in loaded), default=None),
+        "files": {status: states[status] for status in (LOADED, DUPLICATE, REJECTED)},
+        "deliveries": len({row["_delivery_id"] for row in loaded}),
+        "last_loaded_at": max((row["seen_at"] for row in loaded), default=None),
         "rejected": [
-            {"url": url, "reason": reason, "rejected_at": moment}
-            for url, status, reason, _, moment in sorted(latest.values(), key=lambda row: row[0])
-            if status == REJECTED
+            {"url": url, "reason": row["reason"], "rejected_at": row["seen_at"]}
+            for url, row in sorted(latest.items())
+            if row["status"] == REJECTED
         ],
     }
 
@@ -188,13 +170,18 @@ def _ago(time: timedelta) -> str:
     return f"{_length(time)} ago" if time >= timedelta(hours=1) else "just now"
 
 
-def as_json(found: dict[str, Any]) -> str:
+def as_json(found: Row) -> str:
     """One JSON document; times as in 2026-03-01T06:00:00Z."""
     return json.dumps(found, default=lambda moment: moment.isoformat(timespec="seconds") + "Z")
 
 
-def show(found: dict[str, Any]) -> None:
-    """Show it to a person."""
+def show(found: Row, violations: str) -> None:
+    """Show what `collect` found to a person.
+
+    Args:
+        found: what it found.
+        violations: name of the table that has all violations.
+    """
     if not any(found["files"].values()):
         database = found["database"]
         click.echo(f"Nothing is loaded in {database} yet: {project.first_step(database)}")
@@ -205,9 +192,11 @@ def show(found: dict[str, Any]) -> None:
     _say_ages(found)
     if found["marts_built"]:
         show_table("Nights", ["status", "nights"], found["nights"].items())
-        _show_windows("Missing (UTC)", found["missing"], ["nights"])
-        _show_windows("Overlapping (UTC)", found["overlapping"], [])
-        _show_windows("Delivered again (UTC)", found["redelivered"], ["deliveries", "version"])
+        for title in ("missing", "overlapping", "redelivered"):
+            if windows := found[title]:
+                said = "delivered again" if title == "redelivered" else title
+                rows = [window.values() for window in windows]
+                show_table(f"{said.capitalize()} (UTC)", list(windows[0]), rows)
         _show_last_windows(found["last_nights"])
     if found["rejected"]:
         click.echo("Rejected")
@@ -215,46 +204,36 @@ def show(found: dict[str, Any]) -> None:
             click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
         click.echo()
     if found["unknown_types"]:
-        unknown = [UnknownType(**each) for each in found["unknown_types"]]
-        show_unknown_types("Unknown types", unknown)
+        show_unknown_types("Unknown types", found["unknown_types"])
     if found["violations"]:
-        show_violations([Violation(**each) for each in found["violations"]])
+        show_violations(violations, found["violations"])
     for line in found["problems"]:
         click.echo(f"problem: {line}")
     for line in found["warnings"]:
         click.echo(f"warning: {line}")
 
 
-def _say_ages(found: dict[str, Any]) -> None:
-    if loaded := found["last_loaded_at"]:
-        ago = _ago(found["checked_at"] - loaded)
-        click.echo(f"The last dump was loaded {loaded:%Y-%m-%d %H:%M} UTC, {ago}.")
-    if newest := found["newest_window_end_at"]:
-        ago = _ago(found["checked_at"] - newest)
-        click.echo(f"The newest window ended {newest:%Y-%m-%d %H:%M} UTC, {ago}.")
+def _say_ages(found: Row) -> None:
+    for key, what in (
+        ("last_loaded_at", "The last dump was loaded"),
+        ("newest_window_end_at", "The newest window ended"),
+    ):
+        if moment := found[key]:
+            click.echo(f"{what} {moment:%Y-%m-%d %H:%M} UTC, {_ago(found['checked_at'] - moment)}.")
     click.echo()
 
 
-def _show_windows(title: str, windows: list[dict[str, Any]], more: Sequence[str]) -> None:
-    if windows:
-        rows = [(w["from"], w["until"], *(w[name] for name in more)) for w in windows]
-        show_table(title, ["from", "until", *more], rows)
-
-
-def _show_last_windows(windows: list[dict[str, Any]]) -> None:
+def _show_last_windows(windows: list[Row]) -> None:
     columns = ["from", "status"]
     for name in COUNTED[1:]:
         columns += [name, "change"]
     rows = []
     for window in windows:
-        cells = [window["from"], window["status"]]
+        cells: list[Any] = [window["from"], window["status"]]
         for name in COUNTED[1:]:
-            measured = window["records"][name]
-            change = measured["change"]
-            cells += [
-                measured["count"],
-                None if change is None else f"{round(change, 2) + 0:+,.0%}",
-            ]
+            change = window["records"][name]["change"]
+            said = None if change is None else f"{round(change, 2) + 0:+,.0%}"
+            cells += [window["records"][name]["count"], said]
         rows.append(cells)
     title = "The last nights (UTC), and their change against the four weeks before"
     show_table(title, columns, rows)

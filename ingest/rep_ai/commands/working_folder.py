@@ -1,60 +1,37 @@
 """The folder of a run's temporary files."""
 
-import fcntl
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 
-# how the names of the folders begin
-WORKING = "rep_ai_run_"
+from rep_ai.landing.destinations import Destination
 
 
 @contextmanager
-def working_folder() -> Iterator[None]:
-    """Keep the run's temporary files in one folder, and remove those of runs that were killed.
+def working_folder(destination: Destination) -> Iterator[None]:
+    """Keep a run's temporary files in one folder, and remove those of one that was killed.
 
-    A lock tells the two apart, as the number of a process does not: containers share folders, and
-    numbers come again.
+    The folder is named after the database, whose lock the caller holds: so what lies there is
+    nobody's. Machines and containers that share the folder above tell theirs apart by their name.
+
+    Args:
+        destination: the database.
+
+    Raises:
+        OSError: the folder cannot be made.
     """
-    parent = Path(tempfile.gettempdir())
-    for stale in parent.glob(f"{WORKING}*"):
-        _remove_unheld(stale)
-    with _held_folder() as folder:
-        before, tempfile.tempdir = tempfile.tempdir, folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-
-
-@contextmanager
-def _held_folder() -> Iterator[str]:
-    while True:
-        folder = tempfile.mkdtemp(prefix=WORKING)
-        # the lock ends with the process, however that ends
-        with suppress(FileNotFoundError):
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(held, fcntl.LOCK_EX)
-            if os.fstat(held).st_nlink:
-                break
-            os.close(held)
-        # a run that has just begun took it for a stale one
+    whose = f"{socket.gethostname()} {os.geteuid()} {destination.name}"
+    folder = Path(tempfile.gettempdir()) / f"rep_ai_run_{sha256(whose.encode()).hexdigest()[:16]}"
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
-        yield folder
+        yield
     finally:
+        tempfile.tempdir = before
         rmtree(folder, ignore_errors=True)
-        os.close(held)
-
-
-def _remove_unheld(folder: Path) -> None:
-    with suppress(OSError):
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(held).st_uid == os.geteuid():
-                rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(held)

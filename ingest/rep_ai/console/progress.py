@@ -1,17 +1,17 @@
 """What is seen while a run goes on: a bar on a terminal, lines elsewhere.
 
-rich draws the bar. How far the run is has to be counted here: a file may be read more than once,
-and counts as done only when it is in the database.
+rich draws the bar. How much is read is counted here: a file may be read more than once.
 """
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,8 +24,6 @@ from rep_ai.words import on_line
 
 # seconds between two lines that say how far a long file is
 PATIENCE = 10
-# of the time that a file takes, about two thirds are reading; the rest is the database's
-READING = 2 / 3
 # a file whose store does not tell its size counts as one of so many bytes
 UNKNOWN_SIZE = 1 << 20
 
@@ -58,7 +56,7 @@ class Lines(Quiet):
         self._file = file
         self._lock = Lock()
         self._said_at = monotonic()
-        self._rows: dict[str, int] = {}
+        self._rows: Counter[str] = Counter()
 
     def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """Say how much there is to do."""
@@ -72,14 +70,13 @@ class Lines(Quiet):
 
     def read(self, file: SourceFile, share: float, rows: int) -> None:
         """Say how far it is, if nothing was said for a while."""
-        self._rows[file.url] = count = self._rows.get(file.url, 0) + rows
-        if self._is_time():
-            self._log(f"reading {on_line(file.url)}: {share:.0%}, {count:,} records")
+        self._rows[file.url] += rows
+        count = self._rows[file.url]
+        self._log(f"reading {on_line(file.url)}: {share:.0%}, {count:,} records", PATIENCE)
 
     def loading(self, files: Sequence[SourceFile]) -> None:
         """Say so, if nothing was said for a while."""
-        if self._is_time():
-            self._log(f"loading {len(files):,} files into the database")
+        self._log(f"loading {len(files):,} files into the database", PATIENCE)
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """Say what became of a file."""
@@ -98,19 +95,14 @@ class Lines(Quiet):
         self._log(what)
         yield
 
-    def _is_time(self) -> bool:
+    def _log(self, text: str, patience: float = 0) -> None:
+        """Write a line, unless one was written within so many seconds."""
         with self._lock:
             now = monotonic()
-            if now - self._said_at < PATIENCE:
-                return False
-            self._said_at = now
-            return True
-
-    def _log(self, text: str) -> None:
-        with self._lock:
-            self._said_at = monotonic()
-        moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
-        print(moment, text, file=self._file, flush=True)
+            if now - self._said_at >= patience:
+                self._said_at = now
+                moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
+                print(moment, text, file=self._file, flush=True)
 
 
 class Bar(Quiet):
@@ -135,48 +127,43 @@ class Bar(Quiet):
         )
         self._task = self._progress.add_task("Looking for dump files", total=None, counts="")
         self._lock = Lock()
-        # by URL
-        self._weights: dict[str, int] = {}
-        self._shares: dict[str, float] = {}
-        self._rows: dict[str, int] = {}
-        # their sums, kept because there may be thousands of files
-        self._total, self._read, self._loaded, self._records, self._files = 0, 0.0, 0.0, 0, 0
+        # by URL: the bytes of each file, those of them that are read, and its records
+        self._sizes: dict[str, int] = {}
+        self._read: Counter[str] = Counter()
+        self._rows: Counter[str] = Counter()
+        # sums are kept, because there may be thousands of files
+        self._total = self._bytes = self._records = self._files = 0
 
     def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """Learn how long the bar is."""
         super().found(report, new)
-        self._weights = {f.url: UNKNOWN_SIZE if f.size is None else f.size or 1 for f in new}
-        self._total = sum(self._weights.values())
-        self._show("Reading")
+        self._sizes = {f.url: UNKNOWN_SIZE if f.size is None else f.size or 1 for f in new}
+        self._total = sum(self._sizes.values())
+        self._progress.update(self._task, total=self._total, description="Reading")
 
     def begun(self, file: SourceFile) -> None:
         """Count from the start."""
-        with self._lock:
-            self._set(file, 0.0, -self._rows.get(file.url, 0))
-        self._show(f"Reading {on_line(file.url).rpartition('/')[2]}")
+        self._set(file, 0.0, -self._rows[file.url])
+        name = on_line(file.url).rpartition("/")[2]
+        self._progress.update(self._task, description=f"Reading {name}")
 
     def read(self, file: SourceFile, share: float, rows: int) -> None:
         """Move on."""
-        with self._lock:
-            self._set(file, min(share, 1.0), rows)
-        self._show()
+        self._set(file, min(share, 1.0), rows)
 
     def loading(self, files: Sequence[SourceFile]) -> None:
-        """All of these are read."""
-        with self._lock:
-            for file in files:
-                self._set(file, 1.0)
-        self._show("Loading into the database")
+        """Say so."""
+        self._progress.update(self._task, description="Loading into the database")
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """One file more."""
         super().ended(file, status, reason, rows)
-        self._end(file)
+        self._set(file, 1.0, files=1)
 
     def failed(self, file: SourceFile, line: str) -> None:
         """One file more."""
         super().failed(file, line)
-        self._end(file)
+        self._set(file, 1.0, files=1)
 
     def say(self, text: str) -> None:
         """Write a line above the bar."""
@@ -189,7 +176,7 @@ class Bar(Quiet):
         with self._console.status(what):
             yield
 
-    def __enter__(self) -> "Observer":
+    def __enter__(self) -> Observer:
         """Begin to show."""
         self._progress.start()
         return self
@@ -198,40 +185,27 @@ class Bar(Quiet):
         """End, and leave the terminal as it was."""
         self._progress.stop()
 
-    def _set(self, file: SourceFile, share: float, rows: int = 0) -> None:
-        """Note which share of a file is read, and how many rows it gave more."""
-        more = share - self._shares.get(file.url, 0.0)
-        self._shares[file.url] = share
-        self._read += more * self._weights.get(file.url, 0)
-        self._rows[file.url] = self._rows.get(file.url, 0) + rows
-        self._records += rows
-
-    def _end(self, file: SourceFile) -> None:
+    def _set(self, file: SourceFile, share: float, rows: int = 0, files: int = 0) -> None:
+        """Note which share of a file is read, and how many rows and files that is more."""
         with self._lock:
-            self._set(file, 1.0)
-            self._loaded += self._weights.get(file.url, 0)
-            self._files += 1
-        self._show()
-
-    def _show(self, description: str | None = None) -> None:
-        with self._lock:
+            read = round(share * self._sizes.get(file.url, 0))
+            self._bytes += read - self._read[file.url]
+            self._read[file.url] = read
+            self._rows[file.url] += rows
+            self._records += rows
+            self._files += files
             counts = (
-                f"{self._files:,}/{len(self._weights):,} files "
-                f"{self._read / 1e6:,.0f}/{self._total / 1e6:,.0f} MB {self._records:,} records"
+                f"{self._files:,}/{len(self._sizes):,} files "
+                f"{self._bytes / 1e6:,.0f}/{self._total / 1e6:,.0f} MB {self._records:,} records"
             )
-            done = self._read * READING + self._loaded * (1 - READING)
-        changes: dict[str, Any] = {"description": description} if description else {}
-        self._progress.update(
-            self._task, completed=done, total=self._total, counts=counts, **changes
-        )
+            self._progress.update(self._task, completed=self._bytes, counts=counts)
 
 
 def observer(*, quiet: bool, as_json: bool) -> Observer:
     """What suits the place where the run is watched."""
     if quiet:
         return Quiet()
-    console = Console(stderr=True, highlight=False)
     # not what rich makes of FORCE_COLOR, by which logs would fill with bars
     if sys.stderr.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
-        return Bar(console)
+        return Bar(Console(stderr=True, highlight=False))
     return Lines(sys.stderr if as_json else sys.stdout)

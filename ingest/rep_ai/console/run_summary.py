@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,10 @@ import click
 from rep_ai import project
 from rep_ai.console.tables import show_table, show_violations, type_name
 from rep_ai.dump.document import RECORD_TABLES
-from rep_ai.landing.destinations import Destination, DuckDB
+from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
-from rep_ai.warehouse.names import MARTS_SCHEMA
 from rep_ai.words import on_line
 
 FIRST_QUERY = (
@@ -24,21 +24,31 @@ FIRST_QUERY = (
 )
 # how many of a long list are shown
 SHOWN = 10
+# statuses of dbt that are no failure
+FINE = ("success", "pass", "warn", "skipped", "no-op")
 
 
 @dataclass
 class Outcome:
-    """What a command did, as far as it came."""
+    """What a command did, as far as it came.
+
+    Attributes:
+        command: `ingest` or `run`.
+        ingest: what became of the files.
+        dbt: numbers of dbt build by what they count.
+        marts: mart -> rows.
+        published: the file that is a copy of the marts now.
+        window_lines: what in the windows is not as expected.
+        data_lines: what in the records of the marts is not as expected.
+        error: what went wrong.
+        exit_code: how the command ends.
+    """
 
     command: str
     ingest: Report | None = None
-    # numbers of dbt build by what they count
     dbt: dict[str, int] | None = None
-    # mart -> rows
     marts: dict[str, int] | None = None
-    # the file that is a copy of them now
     published: str | None = None
-    # what in the windows and in the records of the marts is not as expected
     window_lines: list[str] = field(default_factory=list)
     data_lines: list[str] = field(default_factory=list)
     error: str | None = None
@@ -51,29 +61,26 @@ class Outcome:
 
     def read_build(self, results: Path) -> None:
         """Count what dbt ran, by its own record."""
-        statuses: Counter[str] = Counter()
-        kinds: Counter[str] = Counter()
-        for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
-            kinds[result["unique_id"].partition(".")[0]] += 1
-            statuses[result["status"]] += 1
+        found = json.loads(results.read_text(encoding="utf-8"))["results"]
+        kinds = Counter(result["unique_id"].partition(".")[0] for result in found)
+        statuses = Counter(result["status"] for result in found)
         self.dbt = {
             "models": kinds["model"],
             "seeds": kinds["seed"],
             "tests": kinds["test"],
             "warnings": statuses["warn"],
-            "failures": sum(statuses.values())
-            - sum(statuses[s] for s in ("success", "pass", "warn", "skipped", "no-op")),
+            "failures": sum(n for status, n in statuses.items() if status not in FINE),
             "skipped": statuses["skipped"],
         }
 
     def warnings(self) -> list[str]:
         """What does not fail the run, but should be seen."""
-        waiting = self.landed.still_rejected
-        return [_passed_over(waiting)] * bool(waiting) + self.window_lines + self.data_lines
+        return [*_passed_over(self.landed), *self.window_lines, *self.data_lines]
 
     def document(self) -> dict[str, Any]:
         """The same for machines; the keys are always there, those of dbt for `run` only."""
         ingest = self.landed
+        built = {"dbt": self.dbt, "marts": self.marts, "published": self.published}
         return {
             "command": self.command,
             "exit_code": self.exit_code,
@@ -93,23 +100,15 @@ class Outcome:
             "bytes": ingest.bytes,
             "seconds": round(ingest.seconds, 3),
             "megabytes_per_second": round(_speed(ingest), 6),
-            **(
-                {"dbt": self.dbt, "marts": self.marts, "published": self.published}
-                if self.command == "run"
-                else {}
-            ),
+            **(built if self.command == "run" else {}),
             "warnings": self.warnings(),
         }
 
 
-def show_build(outcome: Outcome) -> None:
+def show_build(counts: dict[str, int]) -> None:
     """Say how many models and tests dbt ran, and how many of them warn."""
-    if outcome.dbt:
-        warned = outcome.dbt["warnings"]
-        click.echo(
-            f"dbt build: {outcome.dbt['models']} models, {outcome.dbt['tests']} tests"
-            + (f", {warned} of them warn" if warned else "")
-        )
+    warn = f", {counts['warnings']} of them warn" if counts["warnings"] else ""
+    click.echo(f"dbt build: {counts['models']} models, {counts['tests']} tests{warn}")
 
 
 def show_ingest(report: Report) -> None:
@@ -129,19 +128,20 @@ def show_ingest(report: Report) -> None:
         ("MB/s", f"{_speed(report):,.1f}"),
     ]
     show_table("What was landed", ["", "count"], rows)
-    if report.still_rejected:
-        click.echo(_passed_over(report.still_rejected))
+    for line in _passed_over(report):
+        click.echo(line)
 
 
 def _speed(report: Report) -> float:
     return report.bytes / 1e6 / report.seconds if report.seconds else 0.0
 
 
-def _passed_over(files: int) -> str:
-    return (
-        f"{files:,} {'file was' if files == 1 else 'files were'} passed over, rejected by an "
-        "earlier run: rep-ai status says why, --retry-rejected reads them again"
-    )
+def _passed_over(report: Report) -> Iterator[str]:
+    if files := report.still_rejected:
+        yield (
+            f"{files:,} {'file was' if files == 1 else 'files were'} passed over, rejected by an "
+            "earlier run: rep-ai status says why, --retry-rejected reads them again"
+        )
 
 
 def show_marts(
@@ -155,19 +155,20 @@ def show_marts(
         destination: the same database.
         settings: the project's variables.
     """
-    file = destination.name if isinstance(destination, DuckDB) else None
+    used = project.profile(destination.target)
     click.echo()
-    counts = [(f"{MARTS_SCHEMA}.{name}", rows) for name, rows in (outcome.marts or {}).items()]
+    counts = [(database.shown(name), rows) for name, rows in (outcome.marts or {}).items()]
     show_table("What came out", ["mart", "rows"], counts)
     for line in outcome.window_lines:
         click.echo(f"{line}\n")
-    _say_unknown_types(database, settings, project.command("rep-ai", file))
-    _say_missing_fields(database, settings["rep_ai_source_schema"])
-    broken = [each for each in health.violations(database) if each.rule not in health.FIRST_CONTACT]
-    if broken:
-        show_violations(broken)
-    click.echo(f"The marts are in {destination.name}, schema {MARTS_SCHEMA}. A first query:\n")
-    click.echo(f"  {project.command('dbt', file)} show --inline '{FIRST_QUERY}'")
+    _say_unknown_types(database, settings, project.command("rep-ai", used))
+    _say_missing_fields(database)
+    broken = health.violations(database)
+    if others := [each for each in broken if each["rule"] not in health.FIRST_CONTACT]:
+        show_violations(database.shown(health.VIOLATIONS), others)
+    schema = database.shown("fct_rep_ai__session_groups").partition(".")[0]
+    click.echo(f"The marts are in {destination.name}, schema {schema}. A first query:\n")
+    click.echo(f"  {project.command('dbt', used)} show --inline '{FIRST_QUERY}'")
 
 
 def _say_unknown_types(database: Database, settings: dict[str, Any], command: str) -> None:
@@ -179,13 +180,13 @@ def _say_unknown_types(database: Database, settings: dict[str, Any], command: st
     where = "all facts and counts" if included else "no fact or count"
     click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
     for each in unknown[:SHOWN]:
-        click.echo(f"  {each.kind} {type_name(each.type)}: {each.records:,}")
+        click.echo(f"  {each['kind']} {type_name(each['type'])}: {each['records']:,}")
     if len(unknown) > SHOWN:
         click.echo(f"  and {len(unknown) - SHOWN} more")
     click.echo(f"Add them: {command} types --add-all (or --add KIND:TYPE), then run again.\n")
 
 
-def _say_missing_fields(database: Database, raw_schema: str) -> None:
+def _say_missing_fields(database: Database) -> None:
     """Say in words where the dumps lack fields, and which they carry instead."""
     missing = health.missing_fields(database)
     if not missing:
@@ -195,7 +196,7 @@ def _say_missing_fields(database: Database, raw_schema: str) -> None:
         what = f"no {entity} at all" if rule == "collection_missing" else f"no {entity}.{name}"
         click.echo(f"  {what}: {count:,} dumps")
     for collection in sorted({entity for rule, entity, *_ in missing if rule == "field_missing"}):
-        if names := health.unlisted_fields(database, raw_schema, collection):
+        if names := health.unlisted_fields(database, collection):
             said = ", ".join(on_line(name) for name, _ in names.most_common(SHOWN))
             click.echo(f"  {collection} carries fields that are not listed: {said}")
     click.echo(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rep_ai.warehouse.health import UnknownType, Violation
+from rep_ai.warehouse.health import Row
 from rep_ai.words import on_line
 
 _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
@@ -18,16 +18,10 @@ _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table whose every text stays on its line; numbers stand to the right."""
     grid = Table(box=None, pad_edge=False)
-    shown = [
-        [
-            f"{cell:,}" if isinstance(cell, int) else "" if cell is None else on_line(str(cell))
-            for cell in row
-        ]
-        for row in rows
-    ]
+    shown = [[_text(cell) for cell in row] for row in rows]
     for number, column in enumerate(columns):
         is_count = bool(shown) and all(_NUMBER.fullmatch(row[number]) for row in shown)
         grid.add_column(column, justify="right" if is_count else "left", overflow="fold")
@@ -38,18 +32,24 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     _console.print()
 
 
+def _text(cell: object) -> str:
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return "" if cell is None else on_line(str(cell))
+
+
 def type_name(name: str | None) -> str:
     """A type as a person can see it; records may have none, or the empty text."""
     return "(no type)" if name is None else on_line(name) or '""'
 
 
-def show_unknown_types(title: str, unknown: Iterable[UnknownType]) -> None:
+def show_unknown_types(title: str, unknown: Iterable[Row]) -> None:
     """Show kind, type and number of records of types that no seed lists."""
-    rows = [(each.kind, type_name(each.type), each.records) for each in unknown]
+    rows = [(row["kind"], type_name(row["type"]), row["records"]) for row in unknown]
     show_table(title, ["kind", "type", "records"], rows)
 
 
-def show_violations(broken: Iterable[Violation]) -> None:
-    """Show the broken promises."""
-    title = "Broken promises (rep_ai.rep_ai__contract_violations)"
-    show_table(title, ["severity", "rule", "entity", "rows", "such as"], broken)
+def show_violations(table: str, broken: Iterable[Row]) -> None:
+    """Show the broken promises, and the table that has all of them."""
+    columns = ["severity", "rule", "entity", "rows", "such as"]
+    show_table(f"Broken promises ({table})", columns, [row.values() for row in broken])

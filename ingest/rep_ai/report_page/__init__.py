@@ -12,14 +12,19 @@ from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import UnpreparedError
 from rep_ai.report_page.charts import charts
 from rep_ai.report_page.figures import collect
-from rep_ai.warehouse import names
 from rep_ai.warehouse.database import opened
 from rep_ai.words import many
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARTS = (
-    *(names.USERS, names.INTERACTIONS, names.SESSION_GROUPS, names.SESSIONS, names.VIOLATIONS),
-    *(names.DAILY_ACTIVITY, names.DUMP_CALENDAR, names.UNKNOWN_TYPES),
+    "dim_rep_ai__users",
+    "fct_rep_ai__interactions",
+    "fct_rep_ai__session_groups",
+    "fct_rep_ai__sessions",
+    "rep_ai__contract_violations",
+    "rep_ai__daily_activity",
+    "rep_ai__dump_calendar",
+    "rep_ai__unknown_types",
 )
 NONE = "\N{EN DASH}"
 
@@ -64,13 +69,13 @@ def render(destination: Destination, timezone: str) -> str:
             f"{error.name} is missing", to_do=project.installs("report")
         ) from None
     with opened(destination) as database:
-        missing = [name for name in MARTS if not database.has_mart(name)]
-        if missing:
-            step = project.first_step(destination.name)
-            raise UnpreparedError(
-                f"{destination.name} has no {names.MARTS_SCHEMA}.{missing[0]}",
-                to_do=f"build the marts by {step}, or dbt build",
-            )
+        for name in MARTS:
+            if not database.is_built(name):
+                step = project.first_step(destination.name)
+                raise UnpreparedError(
+                    f"{destination.name} has no {database.shown(name)}",
+                    to_do=f"build the marts by {step}, or dbt build",
+                )
         found = collect(database, timezone)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -81,6 +86,7 @@ def render(destination: Destination, timezone: str) -> str:
         charts=charts(found),
         library=library,
         plural=many,
+        table=database.shown,
     )
     # the page's policy: these scripts run and no other
     hashes = [

@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from rep_ai.report_page.figures import Row, isolated
+from rep_ai.report_page.figures import isolated
+from rep_ai.warehouse.health import Row
 
 SPECIFICATIONS = Path(__file__).with_name("charts.yml")
 # bars of more days would be too thin, so they are of weeks
@@ -38,7 +39,7 @@ def charts(found: Row) -> Row:
     Args:
         found: what the page shows, as `collect` gives it.
     """
-    daily, calendar = found["daily"], found["nights"]
+    daily, calendar = found["daily"], found["days"]
     shown = [isolated(row["agent"]) for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
     both = [
         row | {name: isolated(row[name]) for name in ("agent", "type")}
@@ -86,7 +87,7 @@ def charts(found: Row) -> Row:
             "daily": daily,
             "hours": found["hours"],
             "agents": agents,
-            "nights": [day for day in calendar if day["week"] in weeks],
+            "calendar": [day for day in calendar if day["week"] in weeks],
             "records": calendar[-MAX_RECORDS:],
             "missing": [{"day": d["day"]} for d in calendar if d["status"] == "missing"],
         },

@@ -2,88 +2,123 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cached_property
 from typing import Any
 
 import duckdb
 
+from rep_ai import project
 from rep_ai.landing.destinations import Destination, DuckDB, qualified, tables
 from rep_ai.landing.errors import BusyError, DestinationError
-from rep_ai.warehouse.names import (
-    AFFECTED,
-    CURRENT_DELIVERIES,
-    INTERMEDIATE_SCHEMA,
-    KNOWN_TYPES,
-    MARTS_SCHEMA,
-    SEEDS,
-    WATERMARKS,
-)
+from rep_ai.warehouse import manifest
+from rep_ai.warehouse.manifest import Node
 
 # they open the batches that the others wait for
-_OPEN_BATCHES = {CURRENT_DELIVERIES, KNOWN_TYPES}
+_OPEN_BATCHES = {manifest.DELIVERIES, "int_rep_ai__known_types"}
 
 
 class Database:
-    """Reads from the database behind a target; a table that is not there has no rows."""
+    """Reads from the database behind a target.
 
-    def __init__(self, connection: Any) -> None:
-        """See which tables there are."""
+    A query names raw tables, models and seeds in braces, as in `select * from {dim_rep_ai__users}`,
+    and has no rows where one of them is not there.
+
+    Attributes:
+        name: where it is, as people read it.
+    """
+
+    def __init__(self, connection: Any, destination: Destination, raw_schema: str = "") -> None:
+        """See which tables there are.
+
+        Args:
+            connection: an open connection.
+            destination: what it is connected to.
+            raw_schema: schema of the raw tables; "": none is asked for.
+        """
+        self.name = destination.name
         self._cursor = connection.cursor()
         self._tables = tables(self._cursor)
+        self._target = destination.target
+        self._raw_schema = raw_schema
 
-    def has_mart(self, name: str) -> bool:
-        """Whether a mart is built."""
-        return (MARTS_SCHEMA, name) in self._tables
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        """What dbt builds, by name; where it can have built nothing, it is not asked."""
+        if all(schema == self._raw_schema for schema, _ in self._tables):
+            return {}
+        return manifest.nodes(self._target or project.profile().target)
 
-    def rows(self, schema: str, table: str, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a query over one table, which stands as {table} in the text."""
-        if (schema, table) not in self._tables:
+    def __getitem__(self, name: str) -> str:
+        """A raw table, model or seed as SQL names it; KeyError where it is not there."""
+        place = (self._raw_schema, name)
+        if place not in self._tables:
+            place = (self._nodes[name].schema, self._nodes[name].alias)
+        if place not in self._tables:
+            raise KeyError(name)
+        return f"{qualified(self._cursor, place[0])}.{place[1]}"
+
+    def is_built(self, name: str) -> bool:
+        """Whether a model or a seed is in the database."""
+        try:
+            return bool(self[name])
+        except KeyError:
+            return False
+
+    def shown(self, name: str) -> str:
+        """A model as a person writes it, with its schema; the name alone where nothing is built."""
+        return f"{self._nodes[name].schema}.{self._nodes[name].alias}" if self._nodes else name
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        try:
+            self._cursor.execute(sql.format_map(self))
+        except KeyError:
             return []
-        schema = qualified(self._cursor, schema)
-        self._cursor.execute(sql.format(schema=schema, table=f"{schema}.{table}"))
         return list(self._cursor.fetchall())
 
-    def mart(self, table: str, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a query over one mart."""
-        return self.rows(MARTS_SCHEMA, table, sql)
-
-    def records(self, table: str, order: str) -> list[dict[str, Any]]:
-        """All rows of a mart by the names of the columns, which an older build may lack."""
-        rows = self.mart(table, f"select * from {{table}} order by {order}")
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query by the names of its columns."""
+        rows = self.rows(sql)
         names = [column[0] for column in self._cursor.description] if rows else []
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def marts(self) -> list[str]:
-        """Names of the marts that are there, in order."""
-        return sorted(
-            name
-            for schema, name in self._tables
-            if schema == MARTS_SCHEMA and name not in SEEDS.values()
-        )
+    def marts(self) -> list[Node]:
+        """The marts that are there, in the order of their names."""
+        return [
+            node
+            for name, node in sorted(self._nodes.items())
+            if node.is_mart and self.is_built(name)
+        ]
 
     def models_behind(self) -> list[str]:
         """Names of the incremental models that have not seen the newest batch of changes."""
         behind = self.rows(
-            INTERMEDIATE_SCHEMA,
-            WATERMARKS,
-            "select watermarks.model from {table} as watermarks "
-            "inner join information_schema.tables as made on watermarks.model = made.table_name "
-            "where made.table_catalog = current_database() and made.table_type = 'BASE TABLE' "
-            f"and made.table_schema in ('{INTERMEDIATE_SCHEMA}', '{MARTS_SCHEMA}') "
-            "and (watermarks.batch is null or watermarks.batch < "
-            f"(select max(batch) from {{schema}}.{AFFECTED})) order by watermarks.model",
+            "select model from {rep_ai_watermarks} where batch is null or batch < "
+            "(select max(batch) from {rep_ai_affected}) order by model"
         )
-        return [name for (name,) in behind if name not in _OPEN_BATCHES]
+        return [
+            name
+            for (name,) in behind
+            if name not in _OPEN_BATCHES
+            and name in self._nodes
+            and self._nodes[name].config["materialized"] == "incremental"
+            and self.is_built(name)
+        ]
 
 
 @contextmanager
-def opened(destination: Destination) -> Iterator[Database]:
+def opened(destination: Destination, raw_schema: str = "") -> Iterator[Database]:
     """Open a database to be read; a DuckDB file that is not there is an empty one.
+
+    Args:
+        destination: the database.
+        raw_schema: schema of the raw tables; "": none is asked for.
 
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
     with closing(_connected(destination)) as connection:
-        yield Database(connection)
+        yield Database(connection, destination, raw_schema)
 
 
 def _connected(destination: Destination) -> Any:

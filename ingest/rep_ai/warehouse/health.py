@@ -1,161 +1,86 @@
 """Whether the data is as expected: the windows of the dumps, and what in them is not as promised.
 
-Times are UTC without zone.
+Times are UTC without zone. Rows have the names of the marts' columns.
 """
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from rep_ai.warehouse.database import Database
-from rep_ai.warehouse.names import DUMP_CALENDAR, MARTS_SCHEMA, UNKNOWN_TYPES, VIOLATIONS
 from rep_ai.words import many
+
+Row = dict[str, Any]
 
 # how many of the last windows are shown and watched
 LAST_WINDOWS = 14
-COUNTED = ("visitors", "sessions", "actions", "interactions")
+CALENDAR = "rep_ai__dump_calendar"
+VIOLATIONS = "rep_ai__contract_violations"
 # rules that `rep-ai run` says in words
 FIRST_CONTACT = ("field_missing", "collection_missing")
 
 
-class Window(NamedTuple):
-    """A row of the dump calendar.
-
-    Attributes:
-        start: its first moment.
-        end: the moment behind its last.
-        status: `delivered`, `missing` or `overlapping`.
-        deliveries: how many dumps of it are loaded.
-        version: of the dump that holds.
-        counts: records by `COUNTED`; None where the dump lacks the collection, or there is none.
-        usual: what is usual by `COUNTED`; None where that is not known.
-        has_few_actions: whether it has far fewer than usual.
-    """
-
-    start: datetime
-    end: datetime
-    status: str
-    deliveries: int
-    version: str | None
-    counts: dict[str, int | None]
-    usual: dict[str, float | None]
-    has_few_actions: bool
-
-    @property
-    def length(self) -> timedelta:
-        """From its start to its end."""
-        return self.end - self.start
-
-    @property
-    def span(self) -> dict[str, datetime]:
-        """Where it lies, by the keys of `rep-ai status --json`."""
-        return {"from": self.start, "until": self.end}
+def windows(database: Database) -> list[Row]:
+    """The rows of the dump calendar, windows and the gaps between them, in order."""
+    return database.records(f"select * from {{{CALENDAR}}} order by window_start_at, window_end_at")
 
 
-class UnknownType(NamedTuple):
-    """A type that no seed lists; `type` is None or empty where records have none."""
-
-    kind: str
-    type: str | None
-    records: int
-    first_seen_at: datetime | None
-    last_seen_at: datetime | None
+def length(window: Row) -> timedelta:
+    """From its start to its end."""
+    duration: timedelta = window["window_end_at"] - window["window_start_at"]
+    return duration
 
 
-class Violation(NamedTuple):
-    """A broken promise of the vendor: how often, and the id of a record that breaks it."""
-
-    severity: str
-    rule: str
-    entity: str
-    rows: int
-    example: str | None
+def span(window: Row) -> Row:
+    """Where it lies, by the keys of `rep-ai status --json`."""
+    return {"from": window["window_start_at"], "until": window["window_end_at"]}
 
 
-def windows(database: Database) -> list[Window]:
-    """All windows and the gaps between them, in order."""
-    rows = database.records(DUMP_CALENDAR, "window_start_at, window_end_at")
-    return [
-        Window(
-            row["window_start_at"],
-            row["window_end_at"],
-            row["status"],
-            row["delivery_count"],
-            row["version"],
-            {name: row[f"{name[:-1]}_count"] for name in COUNTED},
-            {name: _number(row.get(f"usual_{name[:-1]}_count")) for name in COUNTED},
-            bool(row.get("has_few_actions")),
-        )
-        for row in rows
-    ]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def gaps(found: list[Window]) -> list[dict[str, Any]]:
+def gaps(found: list[Row]) -> list[Row]:
     """The stretches without a dump, and how many usual windows (`nights`) long each is."""
-    lengths = [window.length for window in found if window.status != "missing"]
+    missing = [window for window in found if window["status"] == "missing"]
+    if not missing:
+        return []
+    usual = median(length(each).total_seconds() for each in found if each["status"] != "missing")
     return [
-        {**window.span, "nights": windows_in(window.length, lengths)}
-        for window in found
-        if window.status == "missing"
+        {**span(each), "nights": max(1, round(length(each).total_seconds() / usual))}
+        for each in missing
     ]
 
 
-def windows_in(gap: timedelta, lengths: list[timedelta]) -> int:
-    """How many windows of usual length a gap is long; at least one."""
-    usual = median(length.total_seconds() for length in lengths)
-    return max(1, round(gap.total_seconds() / usual))
-
-
-def unknown_types(database: Database) -> list[UnknownType]:
-    """Types that no seed lists, the most frequent first."""
-    return [
-        UnknownType(
-            row["kind"],
-            row["type"],
-            row["record_count"],
-            row.get("first_seen_at"),
-            row.get("last_seen_at"),
-        )
-        for row in database.records(UNKNOWN_TYPES, "record_count desc, kind, type")
-    ]
-
-
-def violations(database: Database) -> list[Violation]:
-    """The broken promises by rule, the most frequent of each severity first."""
-    rows = database.mart(
-        VIOLATIONS,
-        "select severity, rule, entity, count(*), min(record_id) from {table} "
-        "group by severity, rule, entity order by severity, count(*) desc, rule, entity",
+def unknown_types(database: Database) -> list[Row]:
+    """Types that are not known, the most frequent first; `type` is None or "" where it lacks."""
+    return database.records(
+        "select kind, type, record_count as records, first_seen_at, last_seen_at "
+        "from {rep_ai__unknown_types} order by record_count desc, kind, type"
     )
-    return [Violation(*row) for row in rows]
+
+
+def violations(database: Database) -> list[Row]:
+    """The broken promises by rule, the most frequent of each severity first."""
+    return database.records(
+        "select severity, rule, entity, count(*) as rows, min(record_id) as example "
+        f"from {{{VIOLATIONS}}} group by severity, rule, entity "
+        "order by severity, count(*) desc, rule, entity"
+    )
 
 
 def missing_fields(database: Database) -> list[tuple[Any, ...]]:
     """Rule, collection, field and number of dumps where dumps lack what the vendor's page lists."""
-    return database.mart(
-        VIOLATIONS,
-        "select rule, entity, record_id, count(*) from {table} "
+    return database.rows(
+        f"select rule, entity, record_id, count(*) from {{{VIOLATIONS}}} "
         f"where rule in {FIRST_CONTACT} "
         "group by rule, entity, record_id order by rule, entity, record_id",
     )
 
 
-def unlisted_fields(database: Database, raw_schema: str, collection: str) -> Counter[str]:
+def unlisted_fields(database: Database, collection: str) -> Counter[str]:
     """Fields that no list has, as far as some records of a collection carry them."""
-    rows = database.rows(
-        raw_schema, collection, "select _extra from {table} where _extra is not null limit 1000"
-    )
-    names: Counter[str] = Counter()
-    for (extra,) in rows:
-        names.update(json.loads(extra).keys())
-    return names
+    rows = database.rows(f"select _extra from {{{collection}}} where _extra is not null limit 1000")
+    return Counter(name for (extra,) in rows for name in json.loads(extra))
 
 
 def unfinished_line(models: Sequence[str]) -> str:
@@ -171,7 +96,7 @@ def window_warnings(database: Database) -> list[str]:
     return [*([missing_line(missing)] if missing else []), *small_lines(found)]
 
 
-def missing_line(missing: list[dict[str, Any]]) -> str:
+def missing_line(missing: list[Row]) -> str:
     """How many windows are missing, and the last gap; there is one."""
     said = many(sum(gap["nights"] for gap in missing), "night is", "nights are")
     last = missing[-1]
@@ -180,32 +105,31 @@ def missing_line(missing: list[dict[str, Any]]) -> str:
     return f"{said} missing: {only}{window}"
 
 
-def small_lines(found: list[Window]) -> list[str]:
+def small_lines(found: list[Row]) -> list[str]:
     """A line for each of the last windows that has far fewer actions than usual."""
     return [
-        f"the night from {window.start:%Y-%m-%d %H:%M} UTC has "
-        f"{many(window.counts['actions'] or 0, 'action', 'actions')}; the nights before it had "
-        f"{window.usual['actions']:,.0f}"
+        f"the night from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
+        f"{many(window['action_count'] or 0, 'action', 'actions')}; the nights before it had "
+        f"{window['usual_action_count']:,.0f}"
         for window in found[-LAST_WINDOWS:]
-        if window.has_few_actions
+        if window["has_few_actions"]
     ]
 
 
 def data_warnings(database: Database) -> list[str]:
     """What in the records is not as expected, one line each."""
     lines = []
-    unknown = unknown_types(database)
-    if unknown:
+    if unknown := unknown_types(database):
         lines.append(
             f"{many(len(unknown), 'type is', 'types are')} not known yet "
-            f"({sum(row.records for row in unknown):,} records): rep-ai types lists them"
+            f"({sum(row['records'] for row in unknown):,} records): rep-ai types lists them"
         )
-    severities = database.mart(
-        VIOLATIONS, "select severity, count(*) from {table} group by severity order by severity"
+    severities = database.rows(
+        f"select severity, count(*) from {{{VIOLATIONS}}} group by severity order by severity"
     )
     lines += [
         f"{many(count, 'contract violation', 'contract violations')} of severity {severity}: "
-        f"{MARTS_SCHEMA}.{VIOLATIONS}"
+        f"{database.shown(VIOLATIONS)}"
         for severity, count in severities
     ]
     return lines

@@ -285,7 +285,8 @@ def test_the_database_is_beside_the_project(tmp_path: Path) -> None:
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     for folder in (project, elsewhere):
         folder.mkdir()
-    shutil.copy(ROOT / "dbt_project.yml", project)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, project)
     for variables in ({}, {"REP_AI_DUCKDB": ""}):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI")}
         environment |= variables
@@ -345,7 +346,8 @@ def test_status_knows_a_touched_file(own: dict[str, str], tmp_path: Path) -> Non
 def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line a type, each once, spelled exactly."""
     (tmp_path / "seeds").mkdir()
-    (tmp_path / "dbt_project.yml").write_text("vars: {}\n")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, tmp_path)
     for seed in ("rep_ai_action_types", "rep_ai_interaction_types"):
         (tmp_path / f"seeds/{seed}.csv").write_text("type,label,description\nALERT,Alert,Known\n")
     monkeypatch.chdir(tmp_path)
@@ -365,15 +367,19 @@ def test_no_type_and_the_empty_one_are_said_and_not_added(
 ) -> None:
     """A seed can hold neither: an empty cell is no text."""
     (tmp_path / "seeds").mkdir()
-    (tmp_path / "dbt_project.yml").write_text("vars: {}\n")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("macros", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
     seed = tmp_path / "seeds/rep_ai_action_types.csv"
     seed.write_text("type,label,description\n")
     with duckdb.connect(str(tmp_path / "some.duckdb")) as connection:
         connection.execute("create schema rep_ai")
         connection.execute(
             "create table rep_ai.rep_ai__unknown_types as select * from (values "
-            "('action', null, 3), ('action', '', 2), ('action', 'NEW', 1)) "
-            "as v (kind, type, record_count)"
+            "('action', null, 3, now(), now()), ('action', '', 2, now(), now()), "
+            "('action', 'NEW', 1, now(), now())) "
+            "as v (kind, type, record_count, first_seen_at, last_seen_at)"
         )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REP_AI_DUCKDB", str(tmp_path / "some.duckdb"))

@@ -26,7 +26,7 @@ from playwright import sync_api
 from marts import PROJECT, RAW_SCHEMA, environment, rows_of
 from rep_ai import cli, report_page
 from rep_ai.commands.ingest import ingest
-from rep_ai.landing.destinations import DuckDB, Postgres
+from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import DestinationError
 from rep_ai.sample import write_sample
 
@@ -417,7 +417,7 @@ def test_postgres_gives_the_same_page(
             if rows:
                 execute_values(cursor, f"insert into rep_ai.{mart} values %s", rows)
     target.close()
-    assert report_page.render(Postgres(), ZONE) == marts.html()
+    assert report_page.render(of_target("postgres"), ZONE) == marts.html()
 
 
 def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> None:

@@ -190,9 +190,9 @@ def as_a_package(folder: Path) -> Shell:
         "packages.yml": {"packages": [{"local": "../package"}]},
         "profiles.yml": {
             "consumer": {
-                "target": "dev",
+                "target": "ours",
                 "outputs": {
-                    "dev": {"type": "duckdb", "path": "consumer.duckdb", "schema": "analytics"}
+                    "ours": {"type": "duckdb", "path": "consumer.duckdb", "schema": "analytics"}
                 },
             }
         },
@@ -203,10 +203,10 @@ def as_a_package(folder: Path) -> Shell:
     (consumer / "models" / "visits.sql").write_text(
         "select session_group_id from {{ ref('fct_rep_ai__session_groups') }}\n"
     )
-    database = str(consumer / "consumer.duckdb")
-    package.run("rep-ai ingest --quiet dumps", REP_AI_DUCKDB=database)
     shell = Shell(consumer)
-    for command in ("dbt deps", "dbt build", "dbt build", "dbt test"):
+    shell.run("dbt deps")
+    shell.run(f"rep-ai ingest --quiet {package.folder}/dumps")
+    for command in ("dbt build", "dbt build", "dbt test"):
         shell.run(command)
     inner = consumer / "models" / "inner.sql"
     inner.write_text("select session_id from {{ ref('int_rep_ai__sessions_grouped') }}\n")
@@ -325,3 +325,21 @@ def test_a_project_that_imports_this_one_has_its_marts(package: Shell) -> None:
     visits = package.count("analytics.visits", "consumer.duckdb")
     marts = "analytics_rep_ai.fct_rep_ai__session_groups"
     assert visits == package.count(marts, "consumer.duckdb") > 0
+
+
+def test_rep_ai_finds_the_marts_of_a_project_that_imports_this_one(package: Shell) -> None:
+    """By dbt's manifest, under that project's names, in the database of its profile."""
+    dumps = package.folder.parent / "package" / "dumps"
+    said = package.run(f"rep-ai run {dumps} --publish copy.duckdb")
+    assert f"are in {package.folder}/consumer.duckdb, schema analytics_rep_ai." in said
+    marts = "analytics_rep_ai.fct_rep_ai__session_groups"
+    visits = package.count(marts, "consumer.duckdb")
+    assert visits == package.count(marts, "copy.duckdb") > 0
+    found = json.loads(package.run("rep-ai status --json"))
+    assert (found["marts_built"], found["deliveries_not_in_marts"]) == (True, 0)
+    assert "SCREEN_SHARE" in package.run("rep-ai types")
+    assert "report.html" in package.run("rep-ai report")
+    package.run("rep-ai export exported")
+    manifest = json.loads((package.folder / "exported" / "manifest.json").read_text())
+    (rows,) = (t["rows"] for t in manifest["tables"] if t["name"] == marts.partition(".")[2])
+    assert rows == visits

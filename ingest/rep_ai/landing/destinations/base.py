@@ -12,9 +12,15 @@ if TYPE_CHECKING:
 
 
 class Destination(Protocol):
-    """A database, shared by dlt and dbt."""
+    """A database, shared by dlt and dbt.
+
+    Attributes:
+        name: where it is, as people read it.
+        target: target of the project's profile; None: the one that is used without an option.
+    """
 
     name: str
+    target: str | None
 
     def lock(self) -> Any:
         """Hold the one lock of all runs while a `with` block runs.

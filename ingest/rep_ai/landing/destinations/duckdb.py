@@ -28,9 +28,10 @@ WRITER_PATIENCE, READER_PATIENCE = 60, 10
 class DuckDB:
     """A DuckDB file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, target: str | None = None) -> None:
         """Name the file; it is made at the first connection."""
         self.path, self.name = path, str(path)
+        self.target = target
         self._lock_path = path.with_name(f"{path.name}.lock")
         self._lock: IO[str] | None = None
 

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 ADVISORY_LOCK = 0x7265705F6169
 
 
-class Postgres:
-    """A PostgreSQL database, found by the variables that every client of it reads."""
+# the settings of a target that libpq takes as they are
+ADDRESS = (
+    *("host", "port", "user", "password", "dbname"),
+    *("sslmode", "sslcert", "sslkey", "sslrootcert"),
+)
 
-    def __init__(self) -> None:
-        """Take the address from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE."""
-        self._address = {
-            "host": os.environ.get("PGHOST", "localhost"),
-            "port": os.environ.get("PGPORT", "5432"),
-            "user": os.environ.get("PGUSER", "postgres"),
-            "password": os.environ.get("PGPASSWORD", ""),
-            "dbname": os.environ.get("PGDATABASE", "postgres"),
-        }
-        self.name = "PostgreSQL {dbname} on {host}:{port}".format(**self._address)
+
+class Postgres:
+    """A PostgreSQL database."""
+
+    def __init__(self, settings: Mapping[str, Any], target: str | None = None) -> None:
+        """Take the address from the settings of a target, by dbt's names or their short forms."""
+        self.target = target
+        of_libpq = {"pass": "password", "database": "dbname"}
+        given = {of_libpq.get(name, name): str(value) for name, value in settings.items()}
+        self._address = {name: given[name] for name in ADDRESS if name in given}
+        self.name = "PostgreSQL {dbname} on {host}:{port}".format(**{"port": 5432, **self._address})
         self._lock: Any = None
 
     @contextmanager
@@ -121,8 +125,10 @@ class Postgres:
                 return f"postgresql://?{address}"
 
         credentials = Credentials()
-        names = {"user": "username", "dbname": "database"}
-        credentials.update({names.get(name, name): value for name, value in self._address.items()})
-        credentials.port = int(credentials.port)
+        credentials.host = self._address["host"]
+        credentials.port = int(self._address.get("port", 5432))
+        credentials.username = self._address["user"]
+        credentials.password = self._address.get("password", "")
+        credentials.database = self._address["dbname"]
         credentials.resolve()
         return dlt.destinations.postgres(credentials)

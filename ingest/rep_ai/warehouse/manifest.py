@@ -1,0 +1,90 @@
+"""What dbt's manifest says: the schemas, names and descriptions of what dbt builds."""
+
+from typing import Any
+
+import msgspec
+
+from rep_ai import project
+
+# both lie beside this model, and are no models themselves
+DELIVERIES = "int_rep_ai__deliveries"
+BESIDE_DELIVERIES = ("rep_ai_affected", "rep_ai_watermarks")
+
+
+class Node(msgspec.Struct):
+    """A model or seed, a part of what dbt writes of it.
+
+    Attributes:
+        fqn: the package, the folders and the name.
+        alias: the name of its table or view.
+    """
+
+    resource_type: str
+    package_name: str
+    fqn: list[str]
+    schema: str
+    alias: str
+    name: str
+    description: str = ""
+    columns: dict[str, dict[str, Any]] = {}
+    config: dict[str, Any] = {}
+
+    @property
+    def is_mart(self) -> bool:
+        """Whether it lies in the folder of the marts."""
+        return self.resource_type == "model" and self.fqn[1] == "marts"
+
+
+class _Source(msgspec.Struct):
+    package_name: str
+    source_meta: dict[str, Any]
+
+
+class _Manifest(msgspec.Struct):
+    nodes: dict[str, Node]
+    sources: dict[str, _Source]
+
+
+def nodes(target: str) -> dict[str, Node]:
+    """This package's models and seeds, and what lies beside them, by name.
+
+    They are read from what the last dbt command on the target has left: that is how things are
+    called where it has built them. Without it dbt is asked, which takes some seconds.
+
+    Raises:
+        ProjectError: dbt cannot read the project.
+    """
+    manifest = _read()
+    if _target(manifest) != target:
+        project.make_target_path()
+        said: list[str] = []
+        if project.dbt(["--quiet", "parse"], target=target, say=said.append):
+            raise project.ProjectError(
+                "dbt cannot read the project", where=str(project.directory()), to_do=said[-1]
+            )
+        manifest = _read()
+    found = {
+        node.name: node
+        for node in manifest.nodes.values()
+        if node.package_name == project.PACKAGE and node.resource_type in ("model", "seed")
+    }
+    for name in BESIDE_DELIVERIES:
+        found[name] = msgspec.structs.replace(
+            found[DELIVERIES], name=name, alias=name, resource_type="table"
+        )
+    return found
+
+
+def _read() -> _Manifest:
+    """What dbt has left, which is nothing where it has left nothing that can be read."""
+    try:
+        text = (project.target_path() / "manifest.json").read_bytes()
+        return msgspec.json.decode(text, type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return _Manifest({}, {})
+
+
+def _target(manifest: _Manifest) -> str | None:
+    """The target that a manifest is of."""
+    sources = (s for s in manifest.sources.values() if s.package_name == project.PACKAGE)
+    return next((source.source_meta.get("target") for source in sources), None)
