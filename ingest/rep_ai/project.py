@@ -4,14 +4,15 @@ It is this one, or one that imports this one as a package.
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import SimpleNamespace
 from typing import Any, NamedTuple
+from zoneinfo import available_timezones
 
 import yaml
 
@@ -24,6 +25,8 @@ PACKAGE = "rep_ai"
 DEFAULT_DUCKDB = "warehouse.duckdb"
 # where `make run` keeps samples away from real dumps
 SAMPLE_DUCKDB = "sample.duckdb"
+# dlt would make another name of any other
+SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 class ProjectError(RepAiError):
@@ -77,13 +80,28 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """The variables as dbt resolves them: `overrides`, the project's own, then the package's.
 
     Raises:
-        ProjectError: the project cannot be found or read.
+        ProjectError: the project cannot be read, or a variable has a value that cannot be meant.
     """
     ours, own = (
         _read(path / "dbt_project.yml").get("vars") or {}
         for path in (package_directory(), directory())
     )
-    return {**ours, **own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+    found = {**ours, **own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+    schema, major, zone = (
+        str(found[f"rep_ai_{name}"]) for name in ("source_schema", "supported_major", "timezone")
+    )
+    if not SCHEMA_NAME.fullmatch(schema):
+        raise ProjectError(
+            f"rep_ai_source_schema is {schema!r}",
+            to_do="use lower-case letters, digits and single underscores",
+        )
+    if not major.isdecimal():
+        raise ProjectError(f"rep_ai_supported_major must be a whole number, not {major!r}")
+    if zone not in available_timezones():
+        raise ProjectError(
+            f"rep_ai_timezone is {zone!r}, not the IANA name of a time zone such as Europe/Berlin"
+        )
+    return found
 
 
 def profile(target: str | None = None, environment: Mapping[str, str] = os.environ) -> Profile:
@@ -101,44 +119,36 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
     profiles = _read(path)
     if name not in profiles:
         raise ProjectError(f"{path} has no profile {name!r}, which dbt_project.yml names")
-    fill = _filler(environment)
     try:
-        targets = profiles[name]["outputs"]
+        settings = profiles[name]
         target = target or environment.get("REP_AI_TARGET")
-        target = target or fill(profiles[name].get("target", "default"))
+        target = target or _filled(settings.get("target", "default"), environment)
+        targets = settings["outputs"]
         if target not in targets:
             raise ProjectError(f"no target {target!r}", to_do=f"there are {' and '.join(targets)}")
-        return Profile(target, {key: fill(value) for key, value in targets[target].items()})
+        return Profile(target, {k: _filled(v, environment) for k, v in targets[target].items()})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
 
 
-def _filler(environment: Mapping[str, str]) -> Callable[[Any], Any]:
-    """What fills in the Jinja of a value as dbt does."""
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    """A setting of a profile with its Jinja filled in, by the names that dbt knows there."""
     import jinja2
 
     def env_var(name: str, default: str | None = None) -> str:
-        value = environment.get(name, default)
-        if value is None:
+        if (found := environment.get(name, default)) is None:
             raise ValueError(f"the environment variable {name} is not set")
-        return value
+        return found
 
     # nothing of it becomes HTML
-    jinja = jinja2.Environment(  # noqa: S701
-        undefined=jinja2.StrictUndefined
-    )
-    jinja.globals.update(
-        env_var=env_var, flags=SimpleNamespace(PROFILES_DIR=str(_profiles_directory()))
-    )
-    jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda value: value))
-
-    def fill(value: Any) -> Any:
-        try:
-            return jinja.from_string(value).render() if isinstance(value, str) else value
-        except jinja2.TemplateError as error:
-            raise ValueError(f"{value}: {error}") from None
-
-    return fill
+    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701
+    jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda same: same))
+    flags = {"PROFILES_DIR": str(_profiles_directory())}
+    try:
+        filled = jinja.from_string(str(value)).render(env_var=env_var, flags=flags)
+    except jinja2.TemplateError as error:
+        raise ValueError(f"{value}: {error}") from None
+    return filled if isinstance(value, str) else value
 
 
 def _profiles_directory() -> Path:
@@ -153,12 +163,10 @@ def _read(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping, at the top and under `vars`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
-            raise ValueError("it is no mapping of settings")
-    except OSError as error:
-        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
+        raise ProjectError(f"{path} cannot be read: it is no mapping of settings")
     return content
 
 
@@ -214,13 +222,12 @@ def make_target_path() -> None:
     Raises:
         ProjectError: it cannot be written.
     """
-    path = target_path()
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=path).close()
+        target_path().mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=target_path()).close()
     except OSError as error:
         raise ProjectError(
-            f"{path} cannot be written: {error.strerror}",
+            f"{target_path()} cannot be written: {error.strerror}",
             to_do="DBT_TARGET_PATH names another folder for what dbt leaves",
         ) from None
 

@@ -175,8 +175,8 @@ def status(
     **limits: timedelta | None,
 ) -> None:
     """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
+    from rep_ai import project
     from rep_ai.commands import status as command
-    from rep_ai.commands.settings import checked
     from rep_ai.landing.destinations import of_target
     from rep_ai.warehouse.database import opened
     from rep_ai.warehouse.health import VIOLATIONS
@@ -184,7 +184,7 @@ def status(
     now = datetime.now(UTC).replace(tzinfo=None)
     try:
         with handle_errors():
-            schema = checked(variables)["rep_ai_source_schema"]
+            schema = project.variables(variables)["rep_ai_source_schema"]
             with opened(of_target(target), schema) as database:
                 found = command.collect(database, now=now, **limits)
     except RepAiError as error:
@@ -208,10 +208,11 @@ def status(
 def report(file: Path | None, target: str | None, variables: dict[str, Any]) -> None:
     """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
     from rep_ai import project, report_page
-    from rep_ai.commands.settings import checked
     from rep_ai.landing.destinations import of_target
 
-    html = report_page.render(of_target(target), str(checked(variables)["rep_ai_timezone"]))
+    html = report_page.render(
+        of_target(target), str(project.variables(variables)["rep_ai_timezone"])
+    )
     if file is None:
         project.make_target_path()
         file = project.target_path() / "report.html"

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from rep_ai import project
-from rep_ai.commands.copies import PublishError, bound, marts, quoted, to_disk
+from rep_ai.commands.publish import PublishError, bound, marts, quoted, to_disk
 from rep_ai.landing.destinations import Destination, DuckDB
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database

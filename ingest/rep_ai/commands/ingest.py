@@ -7,6 +7,7 @@ loaded package by package.
 from collections.abc import Sequence
 from time import perf_counter
 
+from rep_ai import project
 from rep_ai.landing import ledger as ledgers
 from rep_ai.landing import sources, user_agents
 from rep_ai.landing.destinations import Destination
@@ -14,7 +15,6 @@ from rep_ai.landing.errors import LoadError
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.packages import Package, packed
-from rep_ai.landing.raw_tables import SCHEMA_NAME
 from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
 from rep_ai.landing.sources import SourceFile
 
@@ -48,7 +48,7 @@ def ingest(
     """
     started = perf_counter()
     observer = observer or Observer()
-    if not SCHEMA_NAME.fullmatch(schema):
+    if not project.SCHEMA_NAME.fullmatch(schema):
         raise LoadError(
             "use lower-case letters, digits and single underscores", where=f"schema {schema!r}"
         )

@@ -1,21 +1,68 @@
-"""rep-ai run --publish: one DuckDB file with the marts, for those who only read."""
+"""rep-ai run --publish: one DuckDB file with the marts, for those who only read.
 
+What a folder of files (rep-ai export) has in common with it stands here too.
+"""
+
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from rep_ai.commands.copies import PublishError, bound, marts, quoted, to_disk
+from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination, DuckDB, tables
 from rep_ai.landing.destinations.duckdb import STORAGE
 from rep_ai.warehouse.database import Database
 from rep_ai.warehouse.manifest import Node
 from rep_ai.words import one_line
 
+# what copying takes beside that is on disk
+MEMORY = "1GB"
 # of this version or another; their schema is the project's choice
 _MART = re.compile(r"(dim_|fct_)?rep_ai__\w+")
+
+
+class PublishError(RepAiError):
+    """A copy cannot be made."""
+
+    joint = ": "
+
+
+def bound(connection: Any) -> None:
+    """Keep DuckDB from taking most of the machine's memory."""
+    connection.execute(f"set memory_limit = '{MEMORY}'")
+    connection.execute("set temp_directory = ?", [tempfile.gettempdir()])
+
+
+def marts(database: Database, destination: Destination) -> list[Node]:
+    """The marts that are there.
+
+    Raises:
+        PublishError: there are none.
+    """
+    if found := database.marts():
+        return found
+    raise PublishError(
+        f"there are no marts in {destination.name} yet", to_do="rep-ai run SOURCE, or dbt build"
+    )
+
+
+def quoted(text: object) -> str:
+    """A literal of SQL, where a statement takes no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def to_disk(path: Path) -> None:
+    """Else a power failure could leave the new name with nothing behind it."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def check_copy(destination: Destination, path: Path) -> Path:

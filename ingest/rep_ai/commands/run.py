@@ -10,7 +10,6 @@ import yaml
 from rep_ai import project
 from rep_ai.commands import publish
 from rep_ai.commands.ingest import ingest
-from rep_ai.commands.settings import checked
 from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
 from rep_ai.errors import RepAiError
@@ -49,7 +48,7 @@ def run(
         RepAiError: a part of it cannot be done.
     """
     destination = of_target(target)
-    settings = checked(variables)
+    settings = project.variables(variables)
     copy = copy and publish.check_copy(destination, copy)
     builds = outcome.command == "run"
     if builds:

@@ -37,58 +37,48 @@ def collect(
     files = _files(database)
     windows = health.windows(database)
     delivered = [window for window in windows if window["status"] != "missing"]
-    newest = max((window["window_end_at"] for window in delivered), default=None)
-    is_built = database.is_built(health.CALENDAR)
     behind = files["deliveries"] - sum(window["delivery_count"] for window in delivered)
-    gaps = health.gaps(windows)
-    since = datetime.min if within is None else now - within
-    return {
+    found = {
         "database": database.name,
         "checked_at": now,
         "error": None,
         "exit_code": 0,
-        "problems": [
-            *_build_problems(database, files["deliveries"], behind, is_built=is_built),
-            *_old_problems(gaps, files["rejected"], since),
-            *_age_problems(newest, now, max_age),
-        ],
+        "problems": [],
         "warnings": [*health.small_lines(windows), *health.data_warnings(database)],
         **files,
-        "marts_built": is_built,
+        "marts_built": database.is_built(health.CALENDAR),
         "deliveries_not_in_marts": behind,
-        "newest_window_end_at": newest,
-        **_windows(windows, gaps),
+        "newest_window_end_at": max((w["window_end_at"] for w in delivered), default=None),
+        **_windows(windows),
         "unknown_types": health.unknown_types(database),
         "violations": health.violations(database),
     }
+    return {**found, "problems": [*_problems(database, found, now, max_age, within)]}
 
 
-def _build_problems(
-    database: Database, loaded: int, behind: int, *, is_built: bool
+def _problems(
+    database: Database,
+    found: Row,
+    now: datetime,
+    max_age: timedelta | None,
+    within: timedelta | None,
 ) -> Iterator[str]:
-    """Where the marts do not show what is loaded: one line, or none."""
-    if not loaded:
+    """What a pager should know, one line each."""
+    behind, newest = found["deliveries_not_in_marts"], found["newest_window_end_at"]
+    if not found["deliveries"]:
         yield "nothing is loaded yet: rep-ai run SOURCE"
-    elif not is_built:
+    elif not found["marts_built"]:
         yield "the marts are not built yet: rep-ai run SOURCE, or dbt build"
     elif behind:
         dumps = many(behind, "loaded dump is", "loaded dumps are")
         yield f"{dumps} not in the marts: rep-ai run SOURCE, or dbt build"
     elif unfinished := database.models_behind():
         yield f"{health.unfinished_line(unfinished)}: dbt build"
-
-
-def _old_problems(gaps: list[Row], rejected: list[Row], since: datetime) -> Iterator[str]:
-    """What is missing, and what waits, from some time on."""
-    if missing := [gap for gap in gaps if gap["until"] >= since]:
+    since = datetime.min if within is None else now - within
+    if missing := [gap for gap in found["missing"] if gap["until"] >= since]:
         yield health.missing_line(missing)
-    if waiting := sum(each["rejected_at"] >= since for each in rejected):
+    if waiting := sum(each["rejected_at"] >= since for each in found["rejected"]):
         yield many(waiting, "rejected file waits", "rejected files wait")
-
-
-def _age_problems(
-    newest: datetime | None, now: datetime, max_age: timedelta | None
-) -> Iterator[str]:
     if newest and max_age is not None and now - newest > max_age:
         yield (
             f"the newest window ended {newest:%Y-%m-%d %H:%M} UTC, {_ago(now - newest)}, and "
@@ -96,7 +86,9 @@ def _age_problems(
         )
 
 
-def _windows(windows: list[Row], gaps: list[Row]) -> Row:
+def _windows(windows: list[Row]) -> Row:
+    """The windows of each kind, and the last ones with what is usual."""
+    gaps = health.gaps(windows)
     overlapping = [span(window) for window in windows if window["status"] == "overlapping"]
     redelivered = [
         {**span(w), "deliveries": w["delivery_count"], "version": w["version"]}

@@ -1,6 +1,5 @@
 """The raw tables: their columns never depend on the data."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC
 
@@ -25,8 +24,6 @@ DELIVERIES = pa.schema(
     ]
 )
 TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
-# dlt would make another name of any other
-SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 def deliveries(results: Sequence[FileResult]) -> pa.Table:

@@ -22,7 +22,7 @@ import pytest
 
 from loads import Place, names
 from rep_ai.commands import export, publish
-from rep_ai.commands.copies import PublishError
+from rep_ai.commands.publish import PublishError
 from rep_ai.landing.destinations import Destination, DuckDB, of_target
 from rep_ai.landing.errors import DestinationError
 
