@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,15 +31,13 @@ def set_aside(path: Path) -> Path:
         except DestinationError:
             # a damaged file is a reason to start over
             pass
-        moment = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
-        aside = path.with_name(f"{path.stem}-{moment}{path.suffix}")
+        aside = path.with_stem(f"{path.stem}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}")
         if aside.exists():
             raise DestinationError(f"{aside} is there already", to_do="try again in a second")
         path.rename(aside)
         # what a killed writer has left in it is a part of the database
-        wal = path.with_name(f"{path.name}.wal")
-        if wal.exists():
-            wal.rename(aside.with_name(f"{aside.name}.wal"))
+        with suppress(FileNotFoundError):
+            Path(f"{path}.wal").rename(f"{aside}.wal")
     return aside
 
 

@@ -66,9 +66,7 @@ def handle_errors() -> Iterator[None]:
                     raise KeyboardInterrupt from error
                 raise
     except RepAiError as error:
-        if (said := _advised(error)) == str(error):
-            raise
-        raise RepAiError(said) from error
+        raise RepAiError(_advised(error)) from error
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
@@ -81,9 +79,8 @@ def handle_errors() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("REP_AI_TRACEBACK"):
             raise
-        raise RepAiError(
-            _advised(f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)")
-        ) from error
+        said = f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)"
+        raise RepAiError(_advised(said)) from error
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """rep-ai run: dump files in, marts out; rep-ai ingest is its first half."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,7 @@ def run(
             arguments = ["--full-refresh"] if full_refresh else []
             if variables:
                 arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
-            with observer.step("dbt build"):
-                _build(destination, arguments, outcome, observer.say)
+            _build(destination, arguments, outcome, observer)
             if talks and outcome.dbt:
                 show_build(outcome.dbt)
             _count(outcome, destination, settings, talks=talks)
@@ -83,12 +81,15 @@ def run(
 
 
 def _build(
-    destination: Destination, arguments: list[str], outcome: Outcome, say: Callable[[str], None]
+    destination: Destination, arguments: list[str], outcome: Outcome, observer: Observer
 ) -> None:
     results = project.target_path() / "run_results.json"
     # else those of an earlier run would speak for one that did not come so far
     results.unlink(missing_ok=True)
-    code = project.dbt(["--quiet", "build", *arguments], target=destination.target, say=say)
+    with observer.step("dbt build"):
+        code = project.dbt(
+            ["--quiet", "build", *arguments], target=destination.target, say=observer.say
+        )
     if results.is_file():
         outcome.read_build(results)
     if code != 0:

@@ -48,21 +48,22 @@ class Database:
             return {}
         return manifest.nodes(self._target or project.profile().target)
 
+    def _place(self, name: str) -> tuple[str, str] | None:
+        """Schema and table of a raw table, model or seed; None where it is not there."""
+        place = (self._raw_schema, name)
+        if place not in self._tables and (node := self._nodes.get(name)):
+            place = (node.schema, node.alias)
+        return place if place in self._tables else None
+
     def __getitem__(self, name: str) -> str:
         """A raw table, model or seed as SQL names it; KeyError where it is not there."""
-        place = (self._raw_schema, name)
-        if place not in self._tables:
-            place = (self._nodes[name].schema, self._nodes[name].alias)
-        if place not in self._tables:
-            raise KeyError(name)
-        return f"{qualified(self._cursor, place[0])}.{place[1]}"
+        if place := self._place(name):
+            return f"{qualified(self._cursor, place[0])}.{place[1]}"
+        raise KeyError(name)
 
     def is_built(self, name: str) -> bool:
         """Whether a model or a seed is in the database."""
-        try:
-            return bool(self[name])
-        except KeyError:
-            return False
+        return self._place(name) is not None
 
     def shown(self, name: str) -> str:
         """A model as a person writes it, with its schema; the name alone where nothing is built."""
