@@ -163,7 +163,9 @@ def _read(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping, at the top and under `vars`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
     if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
         raise ProjectError(f"{path} cannot be read: it is no mapping of settings")

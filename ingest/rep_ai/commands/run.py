@@ -46,8 +46,8 @@ def run(
     Raises:
         RepAiError: a part of it cannot be done.
     """
-    destination = of_target(target)
     settings = project.variables(variables)
+    destination = of_target(target)
     copy = copy and publish.check_copy(destination, copy)
     builds = outcome.command == "run"
     if builds:

@@ -1,5 +1,6 @@
 """What the page draws: the charts of charts.yml, filled in with what the marts hold."""
 
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,6 @@ MEAN_DAYS = 28
 MAX_WEEKS = 53
 MAX_RECORDS = 91
 MAX_AGENTS = 20
-
-_BY_DAY = {
-    "time_unit": "utcyearmonthdate",
-    "day_format": "%-d %b",
-    "day_title": "Day",
-    "unit": "per day",
-}
-_BY_WEEK = {
-    "time_unit": "utcyearweek",
-    "day_format": "%b %Y",
-    "day_title": "Week of",
-    "unit": "per week",
-}
-_TYPE_COLORS = ("var(--accent)", "var(--warm)", "var(--violet)", "var(--green)", "var(--missing)")
 
 
 def charts(found: Row) -> Row:
@@ -66,12 +53,12 @@ def charts(found: Row) -> Row:
         "agents": shown,
         "agents_height": 14 * max(2, len(types)) * len(shown),
         "types": types,
-        "type_colors": [_TYPE_COLORS[n % len(_TYPE_COLORS)] for n in range(len(types))],
+        "type_colors": list(islice(cycle(data["type_colors"]), len(types))),
     }
     # windows are never so many that their bars are of weeks
     values: dict[str, Row] = {
-        "calendar": _BY_DAY,
-        "records": _BY_DAY,
+        "calendar": data["over_days"],
+        "records": data["over_days"],
         "rates": by_agent,
         "waits": by_agent,
     }
@@ -96,7 +83,7 @@ def charts(found: Row) -> Row:
 
 def _over_time(data: Row, days: int, *, has_gaps: bool) -> Row:
     """What charts over so many days are filled in with."""
-    values: Row = dict(_BY_WEEK if days > MAX_DAYS else _BY_DAY)
+    values: Row = dict(data["over_weeks" if days > MAX_DAYS else "over_days"])
     left_out = {
         "no dump": not has_gaps,
         "visits, mean of 7 days": not MEAN_DAYS <= days <= MAX_DAYS,
