@@ -371,7 +371,10 @@ def test_no_type_and_the_empty_one_are_said_and_not_added(
         shutil.copy(ROOT / name, tmp_path)
     for name in ("macros", "models"):
         (tmp_path / name).symlink_to(ROOT / name)
-    seed = tmp_path / "seeds/rep_ai_action_types.csv"
+    other, seed = (
+        tmp_path / f"seeds/rep_ai_{kind}_types.csv" for kind in ("interaction", "action")
+    )
+    other.write_text("type,label,description\n")
     seed.write_text("type,label,description\n")
     with duckdb.connect(str(tmp_path / "some.duckdb")) as connection:
         connection.execute("create schema rep_ai")

@@ -43,6 +43,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
+@pytest.fixture(autouse=True)
+def names_of_the_build(built: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called without a process of its own finds dbt's manifest too."""
+    monkeypatch.setenv("DBT_TARGET_PATH", built.variables["DBT_TARGET_PATH"])
+
+
 def copy_of(place: Place) -> Path:
     """Where the copy is."""
     return place.folder / "for 'readers'" / "copy.duckdb"
@@ -487,7 +493,10 @@ def server(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
             "select 'now' as delivery_id, timestamp '2024-03-01' as window_start_at, "
             "timestamp '2024-03-02 00:00:00.5' as window_end_at, null::varchar as open_end_status"
         )
-        yield of_target("postgres")
+        destination = of_target("postgres")
+        # whose manifest is there, with the same names
+        destination.target = "dev"
+        yield destination
         cursor.execute("drop schema rep_ai, rep_ai_intermediate cascade")
 
 
