@@ -75,8 +75,7 @@ def _problems(
     elif unfinished := database.models_behind():
         yield f"{health.unfinished_line(unfinished)}: dbt build"
     since = datetime.min if within is None else now - within
-    if missing := [gap for gap in found["missing"] if gap["until"] >= since]:
-        yield health.missing_line(missing)
+    yield from health.missing_lines([gap for gap in found["missing"] if gap["until"] >= since])
     if waiting := sum(each["rejected_at"] >= since for each in found["rejected"]):
         yield many(waiting, "rejected file waits", "rejected files wait")
     if newest and max_age is not None and now - newest > max_age:

@@ -101,17 +101,12 @@ class _Figures:
 
     def _daily(self) -> dict[date, Row]:
         days = {row.pop("activity_date"): row for row in self._ask("daily")}
-        begun = {row["activity_date"]: row for row in self._ask("sessions_by_day")}
-        if {day: row["sessions"] for day, row in begun.items()} != {
-            day: row["sessions"] for day, row in days.items() if row["sessions"]
-        }:
+        if any(row.pop("begun") != row["sessions"] for row in days.values()):
             raise UnpreparedError(
                 f"the days of {self._database.shown('rep_ai__daily_activity')} are not those of "
                 f"the sessions in {self._timezone}",
                 to_do="give --vars as at the last dbt build, or run dbt build again",
             )
-        for day, row in days.items():
-            row["crossed"] = begun[day]["crossed"] if day in begun else 0
         return days
 
     def _split(
@@ -135,21 +130,15 @@ class _Figures:
         ], outside
 
     def _hours(self) -> list[Row]:
-        """Starts by weekday and hour."""
-        groups, interactions = (
-            {(row["weekday"], row["hour_of_day"]): row["starts"] for row in self._ask(name)}
-            for name in ("groups_by_hour", "interactions_by_hour")
-        )
+        """Starts by weekday and hour; none at all where no visit has a start."""
+        found = {(row.pop("weekday"), row.pop("hour_of_day")): row for row in self._ask("hours")}
+        if not any(row["groups"] for row in found.values()):
+            return []
+        nothing = {"groups": 0, "interactions": 0}
         return [
-            {
-                "weekday": name,
-                "hour": hour,
-                "groups": groups.get((weekday, hour), 0),
-                "interactions": interactions.get((weekday, hour), 0),
-            }
+            {"weekday": name, "hour": hour, **found.get((weekday, hour), nothing)}
             for weekday, name in enumerate(WEEKDAYS, 1)
             for hour in range(24)
-            if groups
         ]
 
     def _acceptance(self) -> Row:

@@ -92,17 +92,18 @@ def unfinished_line(models: Sequence[str]) -> str:
 def window_warnings(database: Database) -> list[str]:
     """What is wrong with the windows, one line each."""
     found = windows(database)
-    missing = gaps(found)
-    return [*([missing_line(missing)] if missing else []), *small_lines(found)]
+    return [*missing_lines(gaps(found)), *small_lines(found)]
 
 
-def missing_line(missing: list[Row]) -> str:
-    """How many windows are missing, and the last gap; there is one."""
+def missing_lines(missing: list[Row]) -> list[str]:
+    """A line that says how many windows are missing, and the last gap; none if there is no gap."""
+    if not missing:
+        return []
     said = many(sum(gap["nights"] for gap in missing), "night is", "nights are")
     last = missing[-1]
     only = "" if len(missing) == 1 else f"the last in {len(missing):,} gaps "
     window = f"from {last['from']:%Y-%m-%d %H:%M} to {last['until']:%Y-%m-%d %H:%M} UTC"
-    return f"{said} missing: {only}{window}"
+    return [f"{said} missing: {only}{window}"]
 
 
 def small_lines(found: list[Row]) -> list[str]:

@@ -55,7 +55,8 @@ def nodes(target: str) -> dict[str, Node]:
         ProjectError: dbt cannot read the project.
     """
     manifest = _read()
-    if _target(manifest) != target:
+    sources = (each for each in manifest.sources.values() if each.package_name == project.PACKAGE)
+    if {each.source_meta.get("target") for each in sources} != {target}:
         project.make_target_path()
         said: list[str] = []
         if project.dbt(["--quiet", "parse"], target=target, say=said.append):
@@ -82,9 +83,3 @@ def _read() -> _Manifest:
         return msgspec.json.decode(text, type=_Manifest)
     except (OSError, msgspec.DecodeError):
         return _Manifest({}, {})
-
-
-def _target(manifest: _Manifest) -> str | None:
-    """The target that a manifest is of."""
-    sources = (s for s in manifest.sources.values() if s.package_name == project.PACKAGE)
-    return next((source.source_meta.get("target") for source in sources), None)
