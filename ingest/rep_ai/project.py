@@ -133,6 +133,8 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:
     """A setting of a profile with its Jinja filled in, by the names that dbt knows there."""
+    if not isinstance(value, str):
+        return value
     import jinja2
 
     def env_var(name: str, default: str | None = None) -> str:
@@ -145,10 +147,9 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
     jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda same: same))
     flags = {"PROFILES_DIR": str(_profiles_directory())}
     try:
-        filled = jinja.from_string(str(value)).render(env_var=env_var, flags=flags)
+        return jinja.from_string(value).render(env_var=env_var, flags=flags)
     except jinja2.TemplateError as error:
         raise ValueError(f"{value}: {error}") from None
-    return filled if isinstance(value, str) else value
 
 
 def _profiles_directory() -> Path:

@@ -181,16 +181,10 @@ def status(
     from rep_ai.warehouse.database import opened
     from rep_ai.warehouse.health import VIOLATIONS
 
-    now = datetime.now(UTC).replace(tzinfo=None)
-    try:
-        with handle_errors():
-            schema = project.variables(variables)["rep_ai_source_schema"]
-            with opened(of_target(target), schema) as database:
-                found = command.collect(database, now=now, **limits)
-    except RepAiError as error:
-        if as_json:
-            click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
-        fail(str(error))
+    schema = project.variables(variables)["rep_ai_source_schema"]
+    with opened(of_target(target), schema) as database:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        found = command.collect(database, now=now, **limits)
     if found["problems"] and (check or any(limit is not None for limit in limits.values())):
         found["exit_code"] = FAILED
     if as_json:

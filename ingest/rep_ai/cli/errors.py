@@ -1,6 +1,7 @@
 """The one place that turns errors into lines and exit codes."""
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -31,7 +32,7 @@ def fail(message: str) -> NoReturn:
 
 
 def reported(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command say expected failures in one line, and end with exit code 1."""
+    """Let a command say a failure in one line, with --json in a document too, and end with 1."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -39,6 +40,8 @@ def reported(command: Callable[..., Any]) -> Callable[..., Any]:
             with handle_errors():
                 return command(*args, **kwargs)
         except RepAiError as error:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
             fail(str(error))
 
     return wrapped

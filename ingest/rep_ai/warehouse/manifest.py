@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rep_ai import project
+from rep_ai.words import one_line
 
 # both lie beside this model, and are no models themselves
 DELIVERIES = "int_rep_ai__deliveries"
@@ -61,7 +62,8 @@ def nodes(target: str) -> dict[str, Node]:
         said: list[str] = []
         if project.dbt(["--quiet", "parse"], target=target, say=said.append):
             raise project.ProjectError(
-                "dbt cannot read the project", where=str(project.directory()), to_do=said[-1]
+                f"dbt cannot read the project: {one_line(' '.join(said))}",
+                where=str(project.directory()),
             )
         manifest = _read()
     found = {
