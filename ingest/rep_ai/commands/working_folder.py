@@ -18,6 +18,7 @@ def working_folder(destination: Destination) -> Iterator[None]:
 
     The folder is named after the database, whose lock the caller holds: so what lies there is
     nobody's. Machines and containers that share the folder above tell theirs apart by their name.
+    An older rep-ai takes every unlocked `rep_ai_run_*` for stale, so the name is another one.
 
     Args:
         destination: the database.
@@ -26,7 +27,7 @@ def working_folder(destination: Destination) -> Iterator[None]:
         OSError: the folder cannot be made.
     """
     whose = f"{socket.gethostname()} {os.geteuid()} {destination.name}"
-    folder = Path(tempfile.gettempdir()) / f"rep_ai_run_{sha256(whose.encode()).hexdigest()[:16]}"
+    folder = Path(tempfile.gettempdir()) / f"rep_ai_work_{sha256(whose.encode()).hexdigest()[:16]}"
     rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     before, tempfile.tempdir = tempfile.tempdir, str(folder)

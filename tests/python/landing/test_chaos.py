@@ -141,7 +141,7 @@ def phase(place: Place, run: subprocess.Popen[str]) -> str:
                 return f"dbt build{logged}" if writes else "dbt starts"
     folders = [
         path
-        for path in place.working.glob("rep_ai_run_*/rep_ai_*/rep_ai")
+        for path in place.working.glob("rep_ai_work_*/rep_ai_*/rep_ai")
         if is_new(path, processes)
     ]
     if not folders:

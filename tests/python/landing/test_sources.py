@@ -412,7 +412,7 @@ def test_disk_full(tmp_path: Path) -> None:
         with ingest(dumps, database, TMPDIR=str(small)) as process:
             _, said = process.communicate()
         assert process.returncode == 1
-        place = rf"{re.escape(str(small))}/rep_ai_run_\w+"
+        place = rf"{re.escape(str(small))}/rep_ai_work_\w+"
         assert re.fullmatch(
             rf"failed file://{re.escape(str(large))}: No space left on device in {place} "
             r"\(TMPDIR names another folder\)\n",
