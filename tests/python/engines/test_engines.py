@@ -41,11 +41,11 @@ from oracle import (
     AFTER_LAST_TIME,
     FIRST_TIME,
     Delivery,
-    engines_may_differ,
     from_metadata,
     seconds,
     timestamp,
 )
+from oracle.json_text import engines_may_differ
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import Destination, of_target
 from rep_ai.landing.errors import DestinationError

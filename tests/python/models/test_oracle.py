@@ -17,18 +17,11 @@ from hypothesis import strategies as st
 
 from histories import BREAKAGES, STYLES, Obj, Style, broken, dumps, histories
 from histories import document_bytes as spelled_bytes
-from oracle import (
-    Delivery,
-    Row,
-    Value,
-    canonical_json,
-    marts,
-    percentile,
-    read_dump,
-    read_time,
-    version_key,
-)
+from oracle import Delivery, Row, Value, marts, read_dump, version_key
 from oracle import seconds as exact_seconds
+from oracle.dumps import read_time
+from oracle.json_text import canonical_json
+from oracle.reports import percentile
 
 Fields: TypeAlias = dict[str, object]
 Marts: TypeAlias = dict[str, list[Row]]

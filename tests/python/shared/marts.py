@@ -24,7 +24,8 @@ import duckdb
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from oracle import JSON_COLUMNS, Delivery, Row, canonical_json, engines_may_differ
+from oracle import JSON_COLUMNS, Delivery, Row
+from oracle.json_text import canonical_json, engines_may_differ
 from rep_ai.landing import packages, raw_tables, results, user_agents
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger

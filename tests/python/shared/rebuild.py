@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from oracle import FIELDS, KIND, Json, as_text, parse_json, spelling, storable
+from oracle import FIELDS, KIND
+from oracle.json_text import Json, as_text, parse_json, spelling, storable
 
 HEADER = ("version", "start_time", "end_time")
 
