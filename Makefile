@@ -43,8 +43,7 @@ UNIT := {rep_ai_unit_tests: true, rep_ai_timezone: Pacific/Kiritimati}
 # what has changed since the branch began; SINCE is any commit
 SINCE = $(shell git merge-base HEAD origin/main 2>/dev/null || echo HEAD)
 CHANGED = $(shell git diff --name-only --diff-filter=d $(SINCE) -- $(1))
-QUICK := $(addprefix tests/python/,dump/test_document.py dump/test_sample.py landing/test_sources.py \
-	models/test_oracle.py)
+QUICK := $(addprefix tests/python/,dump/test_document.py dump/test_sample.py landing/test_sources.py)
 
 check: export REP_AI_TARGET := dev
 check: export REP_AI_DUCKDB := target/check/warehouse.duckdb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import sys
@@ -11,6 +12,7 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, settings
 
+from marts import VARIANTS, Compiled, compile_projects, read_manifest
 from postgres import server
 from replay import postgres_connection
 from warehouse import Warehouse, build
@@ -52,6 +54,24 @@ def postgres(postgres_server: dict[str, str], request: pytest.FixtureRequest) ->
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A small database that the whole program has built; nothing may change it."""
     return build(tmp_path_factory.mktemp("warehouse"))
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Compiled]:
+    """The project, compiled in each of its VARIANTS; once for all workers, as it takes long."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "compiled.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder /= "compiled"
+        if not folder.exists():
+            folder.mkdir()
+            compile_projects(folder, VARIANTS)
+    return [
+        read_manifest(folder / str(number) / "target" / "manifest.json")
+        for number, _ in enumerate(VARIANTS)
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,30 +25,20 @@ from hypothesis import strategies as st
 from dumps import DAY, document
 from histories import MODIFIED, histories, label_histories, sample
 from marts import (
+    VARIANTS,
     Compiled,
     Database,
     Load,
-    compile_projects,
     difference,
     environment,
-    known_types,
     land,
     rows_of,
+    wanted,
 )
-from oracle import Delivery, Row, marts, read_dump
+from oracle import Delivery, read_dump
 
-VARIANTS: tuple[dict[str, object], ...] = (
-    {},
-    {"rep_ai_timezone": "America/Chicago", "rep_ai_include_unknown_types": True},
-    {"rep_ai_timezone": "Asia/Kolkata"},
-)
 EXAMPLES = settings().max_examples
 START = 1_741_392_000_000  # 2025-03-08
-
-
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Compiled]:
-    return compile_projects(tmp_path_factory.mktemp("compiled"), VARIANTS)
 
 
 @pytest.fixture(scope="module", params=range(len(VARIANTS)), ids=["utc", "chicago", "kolkata"])
@@ -63,21 +53,6 @@ def variant(
 def database(projects: list[Compiled]) -> Iterator[Database]:
     with Database(projects[0]) as database:
         yield database
-
-
-def wanted(
-    deliveries: list[Delivery],
-    *,
-    rep_ai_timezone: object = "UTC",
-    rep_ai_include_unknown_types: object = False,
-) -> dict[str, list[Row]]:
-    """What the oracle makes of some deliveries, for some variables of the project."""
-    return marts(
-        deliveries,
-        **known_types(),
-        include_unknown_types=bool(rep_ai_include_unknown_types),
-        timezone=str(rep_ai_timezone),
-    )
 
 
 def check(

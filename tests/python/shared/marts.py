@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from oracle import JSON_COLUMNS, Delivery, Row
+from oracle import JSON_COLUMNS, Delivery, Row, marts
 from oracle.json_text import canonical_json, engines_may_differ
 from rep_ai.landing import packages, raw_tables, results, user_agents
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
@@ -36,6 +36,12 @@ PROJECT = Path(__file__).resolve().parents[3]
 RAW_SCHEMA = "rep_ai_raw"
 # marts that the parser of user agents alone decides
 PARSED = {"dim_rep_ai__user_agents"}
+# ways to set the project up; tests share what dbt compiles of each
+VARIANTS: tuple[dict[str, object], ...] = (
+    {},
+    {"rep_ai_timezone": "America/Chicago", "rep_ai_include_unknown_types": True},
+    {"rep_ai_timezone": "Asia/Kolkata"},
+)
 # columns that are for reading, not for reckoning
 UNPROMISED = {"rep_ai__contract_violations": {"severity", "detail"}}
 
@@ -277,6 +283,21 @@ def rows_of(connection: Any, relation: str) -> list[Row]:
 
 
 # ------------------------------------------------------------------------------------- comparison
+
+
+def wanted(
+    deliveries: Iterable[Delivery],
+    *,
+    rep_ai_timezone: object = "UTC",
+    rep_ai_include_unknown_types: object = False,
+) -> dict[str, list[Row]]:
+    """What the oracle makes of some deliveries, for some variables of the project."""
+    return marts(
+        deliveries,
+        **known_types(),
+        include_unknown_types=bool(rep_ai_include_unknown_types),
+        timezone=str(rep_ai_timezone),
+    )
 
 
 def difference(built: Mapping[str, list[Row]], wanted: Mapping[str, list[Row]]) -> str:
