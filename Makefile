@@ -67,7 +67,7 @@ test: lint ## everything that CI runs
 	$(BIN)/dbt build --quiet --empty --exclude-resource-type test
 	$(BIN)/dbt test --quiet --select test_type:unit --vars '$(UNIT)'
 	$(BIN)/dbt build --quiet
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \

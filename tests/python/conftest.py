@@ -17,6 +17,9 @@ from postgres import server
 from replay import postgres_connection
 from warehouse import Warehouse, build
 
+# files of minutes: those of few tests would come last if it went by number
+LONGEST = {"test_chaos", "test_cli", "test_dbt", "test_engines", "test_replay", "test_way_in"}
+
 # drawn here, so that all workers of one run have the same tests
 if not os.environ.get("REP_AI_REPLAY_SEED"):
     os.environ["REP_AI_REPLAY_SEED"] = str(random.randrange(0, 1_000_000, 2))
@@ -72,6 +75,11 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Compiled]:
         read_manifest(folder / str(number) / "target" / "manifest.json")
         for number, _ in enumerate(VARIANTS)
     ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that take longest go first, so that no worker is idle while one ends."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
