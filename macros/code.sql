@@ -121,6 +121,7 @@
     ) if word[:2] not in ('{#', '--') -%}
         {%- do kept.append(word) -%}
     {%- endfor -%}
+    {%- do rep_ai_with_own_fields(node) -%}
     {%- for column in node.columns.values() -%}
         {%- do columns.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}

@@ -20,6 +20,12 @@
 {% macro rep_ai_json_text(json, key) -%}
     {{ return(adapter.dispatch('rep_ai_json_text', 'rep_ai')(json, key)) }}
 {%- endmacro %}
+{% macro rep_ai_member(json, name) -%}
+    {{ return(adapter.dispatch('rep_ai_member', 'rep_ai')(json, name)) }}
+{%- endmacro %}
+{% macro rep_ai_without(json, names) -%}
+    {{ return(adapter.dispatch('rep_ai_without', 'rep_ai')(json, names)) }}
+{%- endmacro %}
 {% macro rep_ai_lock() -%}
     {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
@@ -106,6 +112,74 @@
     {{ adapter.quote(target.schema) }}.rep_ai_json_text({{ json }}, '{{ key }}')
 {%- endmacro %}
 
+{#
+    DuckDB spells numbers anew when it takes JSON apart (`1e2` becomes `100.0`). So each is made a
+    text that begins with the character U+0001 before, and a number again after.
+#}
+{% macro duckdb__rep_ai_member(json, name) -%}
+    case
+        when contains({{ json }}, '"{{ name }}"')
+            then try({{ duckdb__rep_ai_numbers_again(
+                'json_extract_string(' ~ duckdb__rep_ai_numbers_as_text(json)
+                ~ ", '$.\"" ~ name ~ "\"')"
+            ) }})
+    end
+{%- endmacro %}
+
+{% macro duckdb__rep_ai_without(json, names) -%}
+    {%- set patch -%}
+        '{"{{ names | join('":null,"') }}":null}'
+    {%- endset -%}
+    case
+        when regexp_matches({{ json }}, '"({{ names | join('|') }})"')
+            then
+                nullif(
+                    coalesce(
+                        try({{ duckdb__rep_ai_numbers_again(
+                            'cast(json_merge_patch(' ~ duckdb__rep_ai_numbers_as_text(json) ~ ', '
+                            ~ patch ~ ') as varchar)'
+                        ) }}),
+                        {{ json }}
+                    ),
+                    '{}'
+                )
+        else {{ json }}
+    end
+{%- endmacro %}
+
+{% macro duckdb__rep_ai_numbers_as_text(json) -%}
+    {#- behind each text comes two times U+0001, around each number once -#}
+    regexp_replace(
+        replace(
+            regexp_replace(
+                {{ json }},
+                '("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)',
+                '\1' || chr(1) || '\2' || chr(1),
+                'g'
+            ),
+            chr(1) || chr(1),
+            ''
+        ),
+        chr(1) || '([^' || chr(1) || ']*)' || chr(1),
+        '"\\u0001\1"',
+        'g'
+    )
+{%- endmacro %}
+
+{% macro duckdb__rep_ai_numbers_again(json) -%}
+    ltrim(regexp_replace({{ json }}, '"\\u0001([^"]*)"', '\1', 'g'), chr(1))
+{%- endmacro %}
+
+{% macro postgres__rep_ai_member(json, name) -%}
+    {{ adapter.quote(target.schema) }}.rep_ai_member({{ json }}, '{{ name }}')
+{%- endmacro %}
+
+{% macro postgres__rep_ai_without(json, names) -%}
+    {{ adapter.quote(target.schema) }}.rep_ai_without(
+        {{ json }}, array[{{ rep_ai_literals(names) }}]
+    )
+{%- endmacro %}
+
 {# The rows of a seed, for `rep_ai_make_seed`; a server cannot read the file. #}
 {% macro duckdb__rep_ai_rows_of_seed(node) -%}
     select * from read_csv('{{ node.root_path }}/{{ node.original_file_path }}', all_varchar = true)
@@ -153,6 +227,27 @@
             return case when json_typeof(member) = 'string' then nullif(member #>> '{}', '') end;
         exception
             when others then return null;
+        end
+        $function$;
+        -- the text of a member as it was written
+        create or replace function {{ schema }}.rep_ai_member(object text, key text)
+        returns text language plpgsql immutable strict as $function$
+        begin
+            return case when strpos(object, key) > 0 then object::json ->> key end;
+        exception
+            when others then return null;
+        end
+        $function$;
+        create or replace function {{ schema }}.rep_ai_without(object text, keys text[])
+        returns text language plpgsql immutable strict as $function$
+        begin
+            return (
+                select '{' || string_agg(to_json(member.key) || ':' || member.value, ',') || '}'
+                from json_each(object::json) as member
+                where member.key <> all (keys)
+            );
+        exception
+            when others then return object;
         end
         $function$;
     end

@@ -52,42 +52,146 @@
 {#
     The vendor's fields, of which models/staging/_staging__sources.yml has the one list. Of each:
     `name` in the dump; `reads_as` (key, id, time, flag or text); `staged_as`, its column in
-    staging; `staged_raw_as`, the column that has it as it was delivered.
+    staging; `staged_raw_as`, the column that has it as it was delivered; `raw`, where staging finds
+    that: a field that is listed later than it was delivered lies in `_extra`.
 #}
 {% macro rep_ai_vendor_fields(collection) -%}
     {%- set fields = [] -%}
     {%- set source = graph.sources['source.rep_ai.rep_ai.' ~ collection] if execute else {} -%}
+    {%- set always_listed = source.get('config', {}).get('meta', {}).get('always_listed', []) -%}
     {%- for column in source.get('columns', {}).values() if not column.name.startswith('_') -%}
         {%- set reads_as = column.config.meta.reads_as or 'text' -%}
         {%- set staged_as = column.config.meta.staged_as or column.name -%}
+        {%- set raw = 'records.' ~ column.name -%}
+        {%- set unlisted = rep_ai_member('records._extra', column.name) -%}
         {%- do fields.append({
             'name': column.name, 'reads_as': reads_as, 'staged_as': staged_as,
             'staged_raw_as': staged_as if reads_as in ('id', 'text') else 'raw_' ~ column.name,
+            'raw': raw if column.name in always_listed else
+                'coalesce(' ~ raw ~ ', ' ~ unlisted ~ ')',
+            'is_always_listed': column.name in always_listed,
         }) -%}
     {%- endfor -%}
     {{ return(fields) }}
 {%- endmacro %}
 
-{# The columns of a staging model that are a collection's fields. #}
-{% macro rep_ai_fields(collection) -%}
+{#
+    The columns of a staging model that are fields of the records: the vendor's; the user's own; and
+    `properties`, the JSON text of what the vendor's list lacks.
+#}
+{% macro rep_ai_columns_of(collection, entity) -%}
+    {%- set listed_later = [] -%}
     {%- for field in rep_ai_vendor_fields(collection) -%}
-        {%- set raw = 'records.' ~ field.name -%}
+        {%- do listed_later.append(field.name) if not field.is_always_listed -%}
         {%- if field.staged_raw_as != field.staged_as %}
-        {{ raw }} as {{ field.staged_raw_as }},
+        {{ field.raw }} as {{ field.staged_raw_as }},
         {%- endif %}
         {% if field.reads_as == 'key' -%}
             {#- in an object the key stands in for a missing id -#}
-            coalesce({{ rep_ai_id(raw) }}, {{ rep_ai_id('records._key') }})
+            coalesce({{ rep_ai_id(field.raw) }}, {{ rep_ai_id('records._key') }})
         {%- elif field.reads_as == 'id' -%}
-            {{ rep_ai_id(raw) }}
+            {{ rep_ai_id(field.raw) }}
         {%- elif field.reads_as == 'time' -%}
-            {{ rep_ai_time(raw) }}
+            {{ rep_ai_time(field.raw) }}
         {%- elif field.reads_as == 'flag' -%}
-            {{ rep_ai_flag(raw) }}
+            {{ rep_ai_flag(field.raw) }}
         {%- else -%}
-            {{ raw }}
+            {{ field.raw }}
         {%- endif %} as {{ field.staged_as }},
     {%- endfor -%}
+    {%- for field in rep_ai_own_fields(entity) %}
+        {{ rep_ai_member('records._extra', field.name) }} as {{ field.column }},
+    {%- endfor %}
+        {% if listed_later -%}
+            {{ rep_ai_without('records._extra', listed_later) }}
+        {%- else -%}
+            records._extra
+        {%- endif %} as properties
+{%- endmacro %}
+
+{#
+    The fields of variable `rep_ai_fields`: of sessions, actions, interactions, visitors or users
+    each `name` in the dump, and `column`, the same as a name of SQL: `utm-Source` is `utm_source`.
+#}
+{% macro rep_ai_own_fields(entity) -%}
+    {%- set own, fields = var('rep_ai_fields') or {}, [] -%}
+    {%- set entities = ['sessions', 'actions', 'interactions', 'visitors', 'users'] -%}
+    {%- for name in own if name not in entities -%}
+        {{ exceptions.raise_compiler_error(
+            'rep_ai_fields: there is no ' ~ name ~ '; it has fields of ' ~ entities | join(', ')
+        ) }}
+    {%- endfor -%}
+    {%- for name in own.get(entity) or [] -%}
+        {%- set column = modules.re.sub('[^a-z0-9_]', '_', name | string | lower) -%}
+        {{ exceptions.raise_compiler_error(
+            'rep_ai_fields: ' ~ name ~ ' of ' ~ entity ~ ' comes twice, or cannot be a column: a'
+            ' name begins with a letter and has letters, digits, spaces and any of _ . : / -'
+        ) if column in fields | map(attribute='column') | list
+            or not modules.re.fullmatch('[A-Za-z_][A-Za-z0-9_ .:/-]*', name | string) }}
+        {%- do fields.append({'name': name, 'column': column}) -%}
+    {%- endfor -%}
+    {{ return(fields) }}
+{%- endmacro %}
+
+{# The columns of variable `rep_ai_fields`, each with a comma after it; `from` is their table. #}
+{% macro rep_ai_own_columns(entity, from) -%}
+    {%- for field in rep_ai_own_fields(entity) %}
+        {{ from }}.{{ field.column }},
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The same, of the last record of an id that has the field. #}
+{% macro rep_ai_last_own_columns(entity) -%}
+    {%- for field in rep_ai_own_fields(entity) %}
+        {{ rep_ai_last_known(field.column, 'window_number') }} as {{ field.column }},
+    {%- endfor -%}
+{%- endmacro %}
+
+{#
+    A model with columns of variable `rep_ai_fields` names their entity in `meta.own_fields`. They
+    are made a part of its contract before its table is.
+#}
+{% macro rep_ai_add_own_fields() -%}
+    {%- if execute -%}
+        {%- do rep_ai_with_own_fields(model) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro rep_ai_with_own_fields(node) -%}
+    {%- for field in rep_ai_own_fields(node.config.meta.own_fields) if node.config.meta -%}
+        {%- set given = node.columns.get(field.column) -%}
+        {{ exceptions.raise_compiler_error(
+            'rep_ai_fields: ' ~ node.name ~ ' has a column ' ~ field.column ~ ' already'
+        ) if given and not given.is_own }}
+        {%- do node.columns.update({field.column: {
+            'name': field.column, 'data_type': 'string', 'is_own': true, 'constraints': [],
+            'quote': none, 'description': '',
+        }}) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The types of variable `rep_ai_known_types`, each with its kind. #}
+{% macro rep_ai_own_types() -%}
+    {%- set own = [] -%}
+    {%- for kind, types in (var('rep_ai_known_types') or {}).items() -%}
+        {{ exceptions.raise_compiler_error(
+            'rep_ai_known_types: there is no kind ' ~ kind ~ '; it has action and interaction'
+        ) if kind not in ('action', 'interaction') }}
+        {%- for type in types or [] -%}
+            {%- do own.append({'kind': kind, 'type': dbt.escape_single_quotes(type | string)}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(own) }}
+{%- endmacro %}
+
+{# Whether a custom id stands for nobody, as a web page sends it that knows no customer. #}
+{% macro rep_ai_is_nobody(custom_id) -%}
+    {%- set white = ' \t\n\r\x0b\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004'
+        ~ '\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000' -%}
+    (
+        {{ custom_id }} in ('undefined', 'null', '[object Object]', '0')
+        or translate({{ custom_id }}, '{{ white }}', '') = ''
+    )
 {%- endmacro %}
 
 

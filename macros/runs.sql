@@ -12,12 +12,38 @@
                 ' example to warehouse.duckdb, and set REP_AI_DUCKDB to it'
             ) if target.type == 'duckdb' }}
         {%- endfor -%}
+        {%- do rep_ai_refuse_misspelt_variables() -%}
         {%- do adapter.create_schema(rep_ai_affected()) -%}
     {%- endif -%}
 {%- endmacro %}
 
+{# A variable that nothing reads would be without effect, and without a word. #}
+{% macro rep_ai_refuse_misspelt_variables() -%}
+    {%- set known = [
+        'rep_ai_source_schema', 'rep_ai_source_database', 'rep_ai_supported_major',
+        'rep_ai_timezone', 'rep_ai_include_unknown_types', 'rep_ai_known_types', 'rep_ai_fields',
+        'rep_ai_allow_full_refresh', 'rep_ai_windows_before', 'rep_ai_violation_severity',
+        'rep_ai_unit_tests',
+    ] -%}
+    {%- for name in invocation_args_dict.vars or {} if name.startswith('rep_ai_') -%}
+        {{ exceptions.raise_compiler_error(
+            'there is no variable ' ~ name ~ '; there are ' ~ known | join(', ')
+        ) if name not in known }}
+    {%- endfor -%}
+{%- endmacro %}
+
 {% macro rep_ai_is_run() -%}
     {{ return(execute and flags.WHICH in ('build', 'run')) }}
+{%- endmacro %}
+
+{# Refuse to read a raw table that the `rep-ai` which landed the dumps did not know yet. #}
+{% macro rep_ai_require_raw(name) -%}
+    {%- if rep_ai_is_run() and not load_relation(source('rep_ai', name)) -%}
+        {{ exceptions.raise_compiler_error(
+            'there is no ' ~ source('rep_ai', name) ~ ' yet: run `rep-ai ingest` (or `rep-ai run`)'
+            ' of this version once, which makes it of what is landed already, then build again'
+        ) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro rep_ai_allow_full_refresh(otherwise) -%}

@@ -109,6 +109,7 @@ final as (
         memberships.visitor_id,
         records.delivery_id as last_delivery_id,
         records.properties,
+        {{- rep_ai_own_columns('actions', 'records') }}
         coalesce(repeated.record_count, 1) as record_count,
         records.occurred_at
     from records

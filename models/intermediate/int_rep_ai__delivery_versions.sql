@@ -6,9 +6,11 @@ deliveries as (
 
     select *
     from {{ ref('stg_rep_ai__deliveries') }}
-    {%- if var('rep_ai_windows_before') %}
-    where window_start_at < timestamp '{{ var('rep_ai_windows_before') }} 00:00:00'
-    {%- endif %}
+    where
+        is_retired is not true
+        {%- if var('rep_ai_windows_before') %}
+        and window_start_at < timestamp '{{ var('rep_ai_windows_before') }} 00:00:00'
+        {%- endif %}
 
 ),
 
@@ -103,6 +105,7 @@ final as (
         ranked.delivery_id,
         ranked.file_url,
         ranked.version,
+        ranked.release_and_prerelease as version_precedence,
         open_ends.open_end_status,
         ranked.delivery_count,
         ranked.user_count,

@@ -86,6 +86,7 @@ stitched as (
         {{ rep_ai_last_known('user_id', 'window_number') }} as user_id,
         {{ rep_ai_last_known('delivery_id', 'window_number') }} as last_delivery_id,
         max(case when window_number = last_window_number then properties end) as properties,
+        {{- rep_ai_last_own_columns('interactions') }}
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         {{ dbt.bool_or('window_number = acceptance_window_number and accept') }} as accept,
         min(started_at) as started_at,
@@ -151,6 +152,7 @@ final as (
         judged.user_id,
         judged.last_delivery_id,
         judged.properties,
+        {{- rep_ai_own_columns('interactions', 'judged') }}
         judged.end_status,
         judged.acceptance,
         {{ rep_ai_seconds_between('judged.started_at', 'judged.ended_at') }} as duration_seconds,

@@ -65,6 +65,7 @@ stitched as (
         {{ rep_ai_last_known('delivery_id', 'window_number') }} as last_delivery_id,
         {{ rep_ai_first_known('referrer', 'window_number') }} as referrer,
         {{ rep_ai_last_known('user_agent', 'window_number') }} as user_agent,
+        {{- rep_ai_last_own_columns('sessions') }}
         count(*) as dump_count,
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         min(started_at) as started_at,
@@ -84,6 +85,7 @@ final as (
         stitched.last_delivery_id,
         stitched.referrer,
         stitched.user_agent,
+        {{- rep_ai_own_columns('sessions', 'stitched') }}
         case
             when stitched.ended_at is not null then 'ended'
             else deliveries.open_end_status

@@ -49,6 +49,12 @@ deliveries as (
         'is_latest and (occurred_at < window_start_at or occurred_at >= window_end_at)',
         dbt.concat(["'happened at '", rep_ai_text('occurred_at')]),
     )) -%}
+{%- elif model == 'visitors' -%}
+{%- do rules.append((
+        'custom_id_of_nobody',
+        'is_latest and ' ~ rep_ai_is_nobody('custom_id'),
+        dbt.concat(["'custom_id is \"'", 'custom_id', "'\"'"]),
+    )) -%}
 {%- elif model == 'interactions' -%}
 {%- do rules.append((
         'accept_missing',

@@ -35,6 +35,7 @@ users as (
         {{ rep_ai_last_known('email_address', 'window_number') }} as email_address,
         {{ rep_ai_last_known('display_name', 'window_number') }} as display_name,
         {{ rep_ai_last_known('title', 'window_number') }} as title,
+        {{- rep_ai_last_own_columns('users') }}
         {{ rep_ai_last_known('is_active', 'window_number') }} as is_active
     from ranked
     where recency_in_dump = 1
@@ -61,6 +62,7 @@ final as (
         users.display_name,
         users.title,
         users.is_active,
+        {{- rep_ai_own_columns('users', 'users') }}
         coalesce(interaction_totals.interaction_count, 0) as interaction_count,
         coalesce(interaction_totals.accepted_interaction_count, 0) as accepted_interaction_count
     from users

@@ -56,6 +56,7 @@ visitors as (
     select
         visitor_id,
         {{ rep_ai_last_known('custom_id', 'window_number') }} as custom_id,
+        {{- rep_ai_last_own_columns('visitors') }}
         {{ rep_ai_last_known('custom_metadata', 'window_number') }} as custom_metadata
     from ranked
     where recency_in_dump = 1
@@ -92,7 +93,10 @@ final as (
 
     select
         visitors.visitor_id,
-        coalesce(visitors.custom_id, visitors.visitor_id) as person_id,
+        case
+            when {{ rep_ai_is_nobody('visitors.custom_id') }} then visitors.visitor_id
+            else coalesce(visitors.custom_id, visitors.visitor_id)
+        end as person_id,
         visitors.custom_id,
         coalesce(
             {{ rep_ai_json_text('visitors.custom_metadata', 'display_name') }},
@@ -100,6 +104,7 @@ final as (
         ) as display_name,
         {{ rep_ai_json_text('visitors.custom_metadata', 'email') }} as email,
         visitors.custom_metadata,
+        {{- rep_ai_own_columns('visitors', 'visitors') }}
         session_totals.first_seen_at,
         session_totals.last_seen_at,
         coalesce(session_totals.session_count, 0) as session_count,

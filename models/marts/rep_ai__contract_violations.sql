@@ -22,6 +22,10 @@
     'end_changed': 'warn',
     'collection_missing': 'error',
     'field_missing': 'warn',
+    'custom_id_of_nobody': 'warn',
+    'equal_versions': 'warn',
+    'equal_version_lacks_sessions': 'error',
+    'higher_version_lacks_sessions': 'warn',
 } -%}
 
 with
@@ -54,12 +58,34 @@ collections_missing as (
 
 ),
 
+superseded as (
+
+    select
+        case
+            when lost_session_count = 0 then 'equal_versions'
+            when has_equal_version then 'equal_version_lacks_sessions'
+            else 'higher_version_lacks_sessions'
+        end as rule,
+        'deliveries' as entity,
+        delivery_id as record_id,
+        current_delivery_id as delivery_id,
+        {{ dbt.concat([
+            'current_file_url', "' counts in place of '", 'file_url', "', and lacks '",
+            rep_ai_text('lost_session_count'), "' of its '", rep_ai_text('session_count'),
+            "' sessions'"
+        ]) }} as detail
+    from {{ ref('int_rep_ai__superseded_deliveries') }}
+    where has_equal_version or lost_session_count > 0
+
+),
+
 violations as (
     {% for relation in [
         ref('int_rep_ai__violations_of_records'),
         ref('int_rep_ai__violations_of_history'),
         ref('int_rep_ai__violations_of_references'),
         'collections_missing',
+        'superseded',
     ] %}
     select
         rule,

@@ -1,8 +1,28 @@
+{{ rep_ai_require_raw('retirements') }}
+
 with
 
 completed_loads as (
 
     select load_id from {{ source('rep_ai', '_dlt_loads') }} where status = 0
+
+),
+
+-- of the rows of a delivery the last one holds
+retirements as (
+
+    select
+        *,
+        row_number() over (partition by _delivery_id order by _at desc, action desc) as recency
+    from {{ source('rep_ai', 'retirements') }}
+
+),
+
+retired as (
+
+    select _delivery_id
+    from retirements
+    where recency = 1 and action = 'retire'
 
 ),
 
@@ -39,6 +59,7 @@ final as (
         unique_visitor_session_interactions_count as interaction_count,
         rejected_records_count as rejected_record_count,
         first_modified_at as file_modified_at,
+        _delivery_id in (select retired._delivery_id from retired) as is_retired,
         {{ rep_ai_time('start_time') }} as window_start_at,
         {{ rep_ai_time('end_time') }} as window_end_at
     from files

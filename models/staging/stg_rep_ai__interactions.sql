@@ -18,8 +18,7 @@ final as (
         records._delivery_id as delivery_id,
         records._key as record_key,
         records._position as record_position,
-        {{ rep_ai_fields('unique_visitor_session_interactions') }}
-        records._extra as properties
+        {{ rep_ai_columns_of('unique_visitor_session_interactions', 'interactions') }}
     from records
     where
         (records._delivery_id, records._dlt_load_id) in (

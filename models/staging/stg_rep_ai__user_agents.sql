@@ -1,10 +1,4 @@
-{%- set table = source('rep_ai', 'user_agents') -%}
-{%- if execute and flags.WHICH in ('build', 'run') and not load_relation(table) -%}
-    {{ exceptions.raise_compiler_error(
-        'there is no ' ~ table ~ ' yet: run `rep-ai ingest` (or `rep-ai run`) of this version '
-        'once, which makes it of what is landed already, then build again'
-    ) }}
-{%- endif -%}
+{{ rep_ai_require_raw('user_agents') }}
 
 with
 

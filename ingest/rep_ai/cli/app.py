@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -130,20 +130,60 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
 
 @main.command()
 @target_option
+@vars_option
 @click.option(
     "--add",
     multiple=True,
     metavar="KIND:TYPE",
-    help="Add a type to the seed, such as action:SCREEN_SHARE; may be repeated.",
+    help="Let a type that was seen be known, such as action:SCREEN_SHARE; may be repeated.",
 )
-@click.option("--add-all", is_flag=True, help="Add every type that is not known yet.")
+@click.option("--add-all", is_flag=True, help="Let every type be known that is not yet.")
+@click.option("--force", is_flag=True, help="Add types that no dump has shown, too.")
 @reported
-def types(target: str | None, add: Sequence[str], *, add_all: bool) -> None:
-    """List the action and interaction types that no seed knows, or add them to the seeds."""
+def types(
+    target: str | None,
+    variables: dict[str, Any],
+    add: Sequence[str],
+    *,
+    add_all: bool,
+    force: bool,
+) -> None:
+    """List the action and interaction types that are not known, or let some of them be known."""
+    from rep_ai import project
     from rep_ai.commands import types as command
     from rep_ai.landing.destinations import of_target
 
-    command.types(of_target(target), add, add_all=add_all)
+    schema = project.variables(variables)["rep_ai_source_schema"]
+    command.types(of_target(target), schema, add, add_all=add_all, force=force)
+
+
+def _retirement(action: str) -> Callable[..., None]:
+    """The commands that take a delivery out of the marts, and bring it back."""
+
+    @target_option
+    @vars_option
+    @click.argument("delivery", metavar="FILE-OR-DELIVERY")
+    @click.option("--reason", metavar="TEXT", help="Why; it is kept in the raw table retirements.")
+    @reported
+    def command(
+        target: str | None, variables: dict[str, Any], delivery: str, reason: str | None
+    ) -> None:
+        from rep_ai import project
+        from rep_ai.commands.retire import retire
+        from rep_ai.landing.destinations import of_target
+
+        schema = project.variables(variables)["rep_ai_source_schema"]
+        retire(of_target(target), schema, delivery, action=action, reason=reason)
+
+    return command
+
+
+main.command("retire", help="Take a delivery out of the marts, until it is restored.")(
+    _retirement("retire")
+)
+main.command("restore", help="Bring a retired delivery back into the marts.")(
+    _retirement("restore")
+)
 
 
 @main.command()

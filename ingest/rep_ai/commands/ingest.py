@@ -9,7 +9,7 @@ from time import perf_counter
 
 from rep_ai import project
 from rep_ai.landing import ledger as ledgers
-from rep_ai.landing import sources, user_agents
+from rep_ai.landing import sources, upkeep, user_agents
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import LoadError
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
@@ -64,6 +64,7 @@ def ingest(
         package.load(destination, schema)
         _note(package, ledger, report, observer)
         report.seconds = perf_counter() - started
+    upkeep.bring_up_to_date(destination, schema)
     user_agents.complete(destination, schema, observer)
     report.seconds = perf_counter() - started
     return report

@@ -1,12 +1,12 @@
-"""rep-ai types: what no seed lists, or a line more in a seed."""
+"""rep-ai types: what is not known, and types of the user's own."""
 
-import csv
 from collections.abc import Sequence
 
 import click
 
-from rep_ai import project
 from rep_ai.console.tables import show_unknown_types, type_name
+from rep_ai.errors import RepAiError
+from rep_ai.landing import upkeep
 from rep_ai.landing.destinations import Destination
 from rep_ai.warehouse.database import opened
 from rep_ai.warehouse.health import unknown_types
@@ -15,36 +15,54 @@ from rep_ai.words import on_line
 KINDS = ("action", "interaction")
 
 
-def types(destination: Destination, add: Sequence[str], *, add_all: bool) -> None:
-    """List unknown types, or add some to the seeds.
+def types(
+    destination: Destination, schema: str, add: Sequence[str], *, add_all: bool, force: bool
+) -> None:
+    """List unknown types, or add some to the raw table `known_types`.
 
     Args:
-        destination: the database, which is only read.
+        destination: the database.
+        schema: schema of the raw tables.
         add: types as KIND:TYPE.
         add_all: add every type that is not known yet.
+        force: add types too that no dump has shown.
 
     Raises:
-        DestinationError: the database cannot be read.
+        RepAiError: a type was never seen; or the database cannot be used.
         click.UsageError: `add` does not name a kind and a type.
     """
     wanted = [_parsed(text) for text in add]
-    with opened(destination) as database:
+    with opened(destination, schema) as database:
         unknown = unknown_types(database)
+        known = set(database.rows("select kind, type from {int_rep_ai__known_types}"))
+        known |= set(database.rows("select kind, type from {known_types}"))
+    seen = {(each["kind"], each["type"]) for each in unknown}
+    if add_all:
+        wanted += [each for each in sorted(seen, key=str) if each[1]]
+    elif unknown and not wanted:
+        show_unknown_types("Types that are not known", unknown)
+        return
+    never = [f"{kind}:{on_line(name)}" for kind, name in wanted if (kind, name) not in seen | known]
+    if never and not force:
+        raise RepAiError(
+            f"no dump that is built has {', '.join(never)}",
+            to_do="check the spelling; --force adds it all the same",
+        )
+    new = [each for each in dict.fromkeys(wanted) if each not in known]
+    if new:
+        upkeep.write(destination, schema, "known_types", new)
+    for kind, name in dict.fromkeys(wanted):
+        said = "added" if (kind, name) in new else "known already"
+        click.echo(f"{kind} {on_line(name)}: {said}")
     for each in unknown if add_all else ():
-        if each["type"]:
-            wanted.append((each["kind"], each["type"]))
-        else:
+        if not each["type"]:
             click.echo(
-                f"{each['kind']} {type_name(each['type'])}: not added, an empty cell of a seed is "
-                "no type; rep_ai_include_unknown_types lets its records in"
+                f"{each['kind']} {type_name(each['type'])}: not added, it is no type; "
+                "rep_ai_include_unknown_types lets its records in"
             )
-    if wanted:
-        for kind, name in dict.fromkeys(wanted):
-            _add_to_seed(kind, name)
-        click.echo("Label and describe them there; rep-ai run or dbt build takes them up.")
-    elif unknown:
-        show_unknown_types("Types that no seed lists", unknown)
-    else:
+    if new:
+        click.echo("The facts have them after the next rep-ai run or dbt build.")
+    elif not wanted:
         click.echo("Every type is known.")
 
 
@@ -53,13 +71,3 @@ def _parsed(text: str) -> tuple[str, str]:
     if not colon or not name or kind not in KINDS:
         raise click.UsageError(f"{text!r} is not KIND:TYPE, such as action:SCREEN_SHARE")
     return kind, name
-
-
-def _add_to_seed(kind: str, name: str) -> None:
-    path = project.package_directory() / "seeds" / f"rep_ai_{kind}_types.csv"
-    with path.open("r+", newline="", encoding="utf-8") as file:
-        is_new = name not in {row["type"] for row in csv.DictReader(file)}
-        if is_new:
-            label = name.replace("_", " ").capitalize()
-            csv.writer(file, lineterminator="\n").writerow([name, label, "Added by rep-ai types"])
-    click.echo(f"{kind} {on_line(name)}: {'added to' if is_new else 'already in'} {path}")

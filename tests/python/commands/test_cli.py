@@ -343,60 +343,6 @@ def test_status_knows_a_touched_file(own: dict[str, str], tmp_path: Path) -> Non
     assert found["deliveries"] == 2
 
 
-def test_types_are_added_to_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line a type, each once, spelled exactly."""
-    (tmp_path / "seeds").mkdir()
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(ROOT / name, tmp_path)
-    for seed in ("rep_ai_action_types", "rep_ai_interaction_types"):
-        (tmp_path / f"seeds/{seed}.csv").write_text("type,label,description\nALERT,Alert,Known\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REP_AI_DUCKDB", str(tmp_path / "none.duckdb"))
-    add = ["--add", 'action:A "b", c', "--add", "action:ALERT", "--add", "interaction:007"]
-    result = CliRunner().invoke(cli.main, ["types", *add])
-    assert result.exit_code == 0, result.output
-    actions = (tmp_path / "seeds/rep_ai_action_types.csv").read_text().splitlines()
-    assert actions[2:] == ['"A ""b"", c","A ""b"", c",Added by rep-ai types']
-    assert (tmp_path / "seeds/rep_ai_interaction_types.csv").read_text().splitlines()[2] == (
-        "007,007,Added by rep-ai types"
-    )
-
-
-def test_no_type_and_the_empty_one_are_said_and_not_added(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A seed can hold neither: an empty cell is no text."""
-    (tmp_path / "seeds").mkdir()
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in ("macros", "models"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    other, seed = (
-        tmp_path / f"seeds/rep_ai_{kind}_types.csv" for kind in ("interaction", "action")
-    )
-    other.write_text("type,label,description\n")
-    seed.write_text("type,label,description\n")
-    with duckdb.connect(str(tmp_path / "some.duckdb")) as connection:
-        connection.execute("create schema rep_ai")
-        connection.execute(
-            "create table rep_ai.rep_ai__unknown_types as select * from (values "
-            "('action', null, 3, now(), now()), ('action', '', 2, now(), now()), "
-            "('action', 'NEW', 1, now(), now())) "
-            "as v (kind, type, record_count, first_seen_at, last_seen_at)"
-        )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REP_AI_DUCKDB", str(tmp_path / "some.duckdb"))
-    listed = CliRunner().invoke(cli.main, ["types"])
-    for line in (r"action +\(no type\) +3", r'action +"" +2', r"action +NEW +1"):
-        assert re.search(rf"^{line}$", listed.output, re.MULTILINE), listed.output
-    added = CliRunner().invoke(cli.main, ["types", "--add-all"])
-    assert added.exit_code == 0
-    for name in ("(no type)", '""'):
-        assert f"action {name}: not added, " in added.output
-    assert f"action NEW: added to {seed}" in added.output
-    assert seed.read_text() == "type,label,description\nNEW,New,Added by rep-ai types\n"
-
-
 @pytest.fixture
 def own(place: Place, tmp_path: Path) -> dict[str, str]:
     """An environment with a database that is not there yet."""

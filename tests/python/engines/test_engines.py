@@ -45,7 +45,7 @@ from oracle import (
     seconds,
     timestamp,
 )
-from oracle.json_text import engines_may_differ
+from oracle.json_text import as_text, canonical, canonical_json, engines_may_differ, parse_json
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import Destination, of_target
 from rep_ai.landing.errors import DestinationError
@@ -489,6 +489,8 @@ class Sql:
 MACROS = {
     "functions": "rep_ai_create_functions()",
     "json_text": "rep_ai_json_text('cases.value', 'email')",
+    "member": "rep_ai_member('cases.value', 'email')",
+    "without": "rep_ai_without('cases.value', ['email', 'note'])",
     "timestamp": "rep_ai_time('cast(cases.value as text)')",
     "difference": (
         f"rep_ai_seconds_between(rep_ai_time('cast({FIRST_TIME} as text)'), "
@@ -589,6 +591,7 @@ ARROW_TYPES = {
     "text": pa.string(),
     "bigint": pa.int64(),
     "timestamptz": pa.timestamp("us", "UTC"),
+    "timestamp": pa.timestamp("us"),
     "boolean": pa.bool_(),
 }
 POSTGRES_TYPES = {arrow_type: kind for kind, arrow_type in ARROW_TYPES.items()}
@@ -693,6 +696,48 @@ def test_json_text(evaluate: Callable[..., list[list[Any]]]) -> None:
     for found in evaluate("json_text", "text", texts):
         unequal = [each for each in zip(texts, found, wanted, strict=True) if each[1] != each[2]]
         assert [each for each in unequal if not engines_may_differ(str(each[0]))] == []
+
+
+def unlisted_texts() -> Iterator[str]:
+    """What `_extra` may be: an object as the landing writes it, of any members."""
+    values = (
+        *VALUES[:18],
+        "1e2",
+        "-0.0",
+        "12345678901234567890123",
+        '[1.10,{"a":1e2}]',
+        '"\\u00e9"',
+    )
+    for value, other in product(values, repeat=2):
+        yield f'{{"email":{value},"note":{other},"other":{other}}}'
+        yield f'{{"other":{{"email":{value},"note":[{other}]}}}}'
+    for body in map("".join, product((*PIECES[:8], '\\"email\\":1', "1.0"), repeat=2)):
+        yield f'{{"email":"{body}","note":"{body}","z":"{body}"}}'
+        yield f'{{"a":"{body}"}}'
+
+
+def test_members_as_they_were_written(evaluate: Callable[..., list[list[Any]]]) -> None:
+    """Numbers digit for digit, nested values but for white space; what cannot be read is none."""
+    texts = [None, *dict.fromkeys(t for t in unlisted_texts() if not engines_may_differ(t))]
+    objects: list[Any] = [{} if text is None else parse_json(text) for text in texts]
+    members = [as_text(each.get("email")) for each in objects]
+    found = evaluate("member", "text", texts)
+    assert len(set(members)) > 20
+    for values in found:
+        pairs = zip(
+            texts, map(canonical_or_none, values), map(canonical_or_none, members), strict=True
+        )
+        assert [each for each in pairs if each[1] != each[2]] == []
+    for values in evaluate("without", "text", texts):
+        for text, each, value in zip(texts, objects, values, strict=True):
+            left = {name: member for name, member in each.items() if name not in ("email", "note")}
+            wanted = canonical(left) if left else None
+            assert canonical_or_none(value) == wanted, text
+
+
+def canonical_or_none(text: str | None) -> str | None:
+    """The canonical spelling of a JSON text, None of none."""
+    return None if text is None else canonical_json(text)
 
 
 moments = st.integers(FIRST_TIME, AFTER_LAST_TIME - 1) | st.sampled_from(

@@ -190,6 +190,11 @@ TEXTS: list[Node] = weighted(
     (1, Obj((("nested", Arr((Num("1.0"), "\0\ud800"))),))),
     (1, Arr(())),
 )
+CUSTOM_IDS: tuple[Node, ...] = (
+    *("crm-1", "", None, Num("7"), "007"),
+    # of nobody
+    *("undefined", "null", "[object Object]", "0", Num("0"), " \u2003\n"),
+)
 REFERRERS: list[Node] = [*TEXTS, *TEXTS, *BAD_TEXTS]
 
 ODD_TIMES: tuple[Node, ...] = (
@@ -431,7 +436,7 @@ def fields_of(draw: st.DrawFn, entity: str, pool: Pool) -> Members:
     elif entity == "unique_visitors":
         own: st.SearchStrategy[Node] = st.sampled_from(METADATA)
         listed = {
-            "custom_id": sample(draw, [ABSENT, "crm-1", "", None, Num("7"), "007"]),
+            "custom_id": sample(draw, [ABSENT, *CUSTOM_IDS]),
             "custom_metadata": draw(own | own | own | json_nodes()),
         }
     elif entity == "unique_visitor_sessions":

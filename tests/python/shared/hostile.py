@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
 
 from dumps import DAY, HOUR
-from replay import HARMS, Change, Deliver, File, Harm, Step
+from replay import HARMS, Change, Deliver, File, Harm, Retire, Step
 
 T = TypeVar("T")
 SECOND = 1000
@@ -76,7 +76,8 @@ LEVELS = {
                  "facts of unknown sessions; equal keys in the document",
     (0.05, 0.4): "ids shared by kinds; ids that differ by case or space; labels at random; "
                  "labels missing; facts move between sessions; visitors change; starts move; "
-                 "ends change; accept time odd; unlisted fields; odd types; landing killed before",
+                 "ends change; accept time odd; unlisted fields; odd types; landing killed before; "
+                 "deliveries retired",
     (0.1, 0.6): "odd ids; ids written as numbers; labels change; visitors not described; "
                 "equal starts; ends unset; accept odd; accept absent in later windows; name taken; "
                 "accept at the start; unknown collections; odd custom ids; odd versions; odd users",
@@ -547,7 +548,7 @@ class _Author:
             self.held = self.rng.sample(self.sessions, 2) if hold else self.held[1:]
             recipe = self.pick(RECIPES.split())
             before = Change(dict(variables), dict(types))
-            done: list[Deliver | Change | Harm] = []
+            done: list[Deliver | Change | Harm | Retire] = []
             for letter in recipe:
                 if letter == "D":
                     done.append(self.deliver(self.pick((1, 1, 1, 2, 2, 3))))
@@ -560,6 +561,8 @@ class _Author:
                     variables |= change.variables
                     types |= change.types
                     done.append(change)
+            if self.on("deliveries retired"):
+                done.append(Retire(self.rng.random()))
             if number == count and self.pending:  # nights that were held back so long still come
                 done = [*done[:3], self.deliver(len(self.pending), 1)]
             steps.append(Step(f"hostile {number}: {recipe}", tuple(done)))

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from oracle import JSON_COLUMNS, Delivery, Row, marts
 from oracle.json_text import canonical_json, engines_may_differ
-from rep_ai.landing import packages, raw_tables, results, user_agents
+from rep_ai.landing import packages, raw_tables, results, upkeep, user_agents
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES
@@ -160,8 +160,16 @@ class Load:
     rows_in_loads: int = 1  # how often _dlt_loads names it, if it is completed
 
 
-def land(loads: Iterable[Load], folder: Path) -> dict[str, pa.Table]:
-    """The raw tables after some loads, made by the real reader."""
+def land(
+    loads: Iterable[Load], folder: Path, retirements: Iterable[tuple[str, str]] = ()
+) -> dict[str, pa.Table]:
+    """The raw tables after some loads, made by the real reader.
+
+    Args:
+        loads: what runs have landed, one after the other.
+        folder: for the files.
+        retirements: delivery ids with `retire` or `restore`, one after the other.
+    """
     tables: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
     finished: list[tuple[str, int]] = []
     ledger = Ledger({}, {})
@@ -189,6 +197,12 @@ def land(loads: Iterable[Load], folder: Path) -> dict[str, pa.Table]:
         )
         for name in tables
     }
+    landed |= {name: schema.empty_table() for name, schema in upkeep.WRITTEN.items()}
+    rows = [
+        {"_delivery_id": delivery_id, "action": action, "_at": datetime(2026, 2, 1, second=number)}
+        for number, (delivery_id, action) in enumerate(retirements)
+    ]
+    landed["retirements"] = pa.Table.from_pylist(rows, upkeep.WRITTEN["retirements"])
     landed["user_agents"] = user_agents.USER_AGENTS.empty_table()
     landed["_dlt_loads"] = pa.table(
         {

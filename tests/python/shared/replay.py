@@ -23,6 +23,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -106,7 +107,18 @@ class Harm:
         return f"{self.kind} ({self.choice:.3f}, {self.delay_ms} ms)"
 
 
-Operation: TypeAlias = Deliver | Change | Harm
+@dataclass(frozen=True)
+class Retire:
+    """A delivery is taken out of the marts, or comes back."""
+
+    choice: float  # from 0 up to 1: below a half one comes out, above it one that is out comes back
+
+    def __str__(self) -> str:
+        """Which."""
+        return f"retire or restore ({self.choice:.3f})"
+
+
+Operation: TypeAlias = Deliver | Change | Harm | Retire
 
 
 @dataclass(frozen=True)
@@ -406,6 +418,9 @@ def plans(draw: st.DrawFn, changes: Sequence[Change], harms: Sequence[str]) -> l
     for place, kind in zip(draw(st.permutations(landing)), harms, strict=False):
         harm = Harm(kind, draw(st.integers(0, 999)) / 1000, draw(st.integers(0, 150)))
         steps[place] = harmed(steps[place], harm, comes_first=draw(st.integers(0, 3)) == 0)
+    for place in draw(st.permutations(later))[:3]:
+        retire = Retire(draw(st.integers(0, 999)) / 1000)
+        steps[place] = Step(steps[place].name, (*steps[place].operations, retire))
     return steps
 
 
@@ -731,6 +746,7 @@ class Replay:
         self.incremental = Warehouse(folder / "incremental", self._project, variables[0])
         self.refreshed = Warehouse(folder / "refreshed", self._project, variables[1])
         self._deliveries: list[Delivery] = []
+        self._retired: set[str] = set()
         self._variables: dict[str, object] = {}
         self.counts: Counter[str] = Counter()
 
@@ -755,6 +771,8 @@ class Replay:
                         write_types(self._project, kind, types)
                 case Harm():
                     self._harm(operation)
+                case Retire():
+                    self._retire(operation.choice)
         runs = [
             self._dbt("build", *NO_TESTS),
             # nobody reads what dbt would write beside the tables
@@ -778,7 +796,8 @@ class Replay:
         names = self.incremental.marts()
         lines, count = unequal(self.incremental, self.refreshed, names)
         wanted = marts(
-            self._deliveries,
+            # what is retired is as if it had never come
+            [d for d in self._deliveries if sha256(d.content).hexdigest() not in self._retired],
             **known_types(self._project),
             include_unknown_types=bool(self._variables.get("rep_ai_include_unknown_types")),
             timezone=str(self._variables.get("rep_ai_timezone", "UTC")),
@@ -810,6 +829,20 @@ class Replay:
         for run in [w.ingest(self._dumps) for w in (self.incremental, self.refreshed)]:
             run.ends_with(0, 3 if rejected else 0)
         self.counts["files"] += len(delivery.files)
+
+    def _retire(self, choice: float) -> None:
+        loaded = sorted(
+            {sha256(d.content).hexdigest() for d in self._deliveries if read_dump(d) is not None}
+        )
+        if not loaded:
+            return
+        action = "restore" if self._retired and choice >= 0.5 else "retire"
+        among = sorted(self._retired) if action == "restore" else loaded
+        delivery_id = among[int(choice * 2 % 1 * len(among))]
+        for warehouse in (self.incremental, self.refreshed):
+            warehouse.start("rep-ai", action, delivery_id).ends_with(0)
+        (self._retired.discard if action == "restore" else self._retired.add)(delivery_id)
+        self.counts["retirements"] += 1
 
     def _dbt(self, command: str, *arguments: str, **variables: object) -> Run:
         self.counts["builds"] += 1

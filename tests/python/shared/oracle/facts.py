@@ -200,6 +200,12 @@ def from_metadata(metadata: str | None, *names: str) -> str | None:
     return None
 
 
+def is_nobody(custom_id: str | None) -> bool:
+    """4.7: no custom id, or one that stands for nobody."""
+    nobody = ("undefined", "null", "[object Object]", "0")
+    return custom_id is None or custom_id in nobody or not custom_id.strip()
+
+
 def visitor_rows(world: World, interactions: list[Row]) -> list[Row]:
     """dim_rep_ai__visitors."""
     interaction_count = count(interactions, "visitor_id")
@@ -213,11 +219,12 @@ def visitor_rows(world: World, interactions: list[Row]) -> list[Row]:
         starts = [s.started for s in sessions if s.started is not None]
         ends = [s.ended for s in sessions if s.ended is not None]
         metadata = visitor.last("custom_metadata")
+        custom_id = visitor.last("custom_id")
         rows.append(
             {
                 "visitor_id": visitor.id,
-                "person_id": visitor.last("custom_id") or visitor.id,
-                "custom_id": visitor.last("custom_id"),
+                "person_id": visitor.id if is_nobody(custom_id) else custom_id,
+                "custom_id": custom_id,
                 "display_name": from_metadata(metadata, "display_name", "displayName"),
                 "email": from_metadata(metadata, "email"),
                 "custom_metadata": metadata,

@@ -13,11 +13,14 @@ from oracle.dumps import (
     KIND,
     SESSIONS,
     TIME_FIELDS,
+    VISITORS,
     Dump,
     Record,
     Row,
     timestamp,
+    version_key,
 )
+from oracle.facts import is_nobody
 from oracle.world import Group, Merged, World
 
 # ---------------------------------------------------------------------------------- 4.7: violations
@@ -265,3 +268,43 @@ def field_missing(world: World) -> Iterator[Violation]:
             for field in fields:
                 if records and all(record.text(field) is None for record in records):
                     yield entity, field, dump
+
+
+@rule
+def custom_id_of_nobody(world: World) -> Iterator[Violation]:
+    """A visitor whose custom id stands for nobody."""
+    for dump in world.dumps:
+        for visitor_id, record in dump.held(VISITORS).items():
+            custom_id = record.text("custom_id")
+            if custom_id is not None and is_nobody(custom_id):
+                yield VISITORS, visitor_id, dump
+
+
+def superseded(
+    world: World, *, has_equal_version: bool, lacks_sessions: bool
+) -> Iterator[Violation]:
+    """4.1: what the current version of a window stands in place of."""
+    for *others, current in world.versions.values():
+        for other in others:
+            is_equal = version_key(other.version) == version_key(current.version)
+            lost = other.held(SESSIONS).keys() - current.held(SESSIONS).keys()
+            if (is_equal, bool(lost)) == (has_equal_version, lacks_sessions):
+                yield "deliveries", other.delivery_id, current
+
+
+@rule
+def equal_versions(world: World) -> Iterator[Violation]:
+    """Equal versions of one window with other content, no session lost."""
+    yield from superseded(world, has_equal_version=True, lacks_sessions=False)
+
+
+@rule
+def equal_version_lacks_sessions(world: World) -> Iterator[Violation]:
+    """Equal versions of one window, and sessions lost."""
+    yield from superseded(world, has_equal_version=True, lacks_sessions=True)
+
+
+@rule
+def higher_version_lacks_sessions(world: World) -> Iterator[Violation]:
+    """A higher version that lacks sessions of the one it replaced."""
+    yield from superseded(world, has_equal_version=False, lacks_sessions=True)

@@ -1,0 +1,95 @@
+"""What the raw tables need beside loads: the tables that people write, and new columns."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from rep_ai.landing.destinations import Destination, qualified, tables
+from rep_ai.landing.errors import DestinationError, LoadError, root_cause
+from rep_ai.landing.raw_tables import TABLES
+
+# written by `rep-ai retire`, `rep-ai restore` and `rep-ai types --add`
+WRITTEN = {
+    "retirements": pa.schema(
+        [
+            ("_delivery_id", pa.string()),
+            ("action", pa.string()),
+            ("reason", pa.string()),
+            ("_at", pa.timestamp("us")),
+        ]
+    ),
+    "known_types": pa.schema(
+        [("kind", pa.string()), ("type", pa.string()), ("_at", pa.timestamp("us"))]
+    ),
+}
+
+
+def bring_up_to_date(destination: Destination, schema: str) -> None:
+    """Make the tables that people write, and the columns of fields that are listed by now.
+
+    Args:
+        destination: the database; the caller holds its lock.
+        schema: schema of the raw tables; without loads there, nothing is done.
+
+    Raises:
+        DestinationError, LoadError: the database cannot be used.
+    """
+    with closing(destination.connect()) as connection:
+        try:
+            _bring_up_to_date(connection.cursor(), schema)
+        except Exception as error:
+            raise LoadError(root_cause(error)) from error
+
+
+def _bring_up_to_date(cursor: Any, schema: str) -> None:
+    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+    if "_dlt_loads" not in present:
+        return
+    where = qualified(cursor, schema)
+    for name, columns in WRITTEN.items():
+        if name not in present:
+            types = {pa.string(): "text", pa.timestamp("us"): "timestamp"}
+            listed = ", ".join(f"{column.name} {types[column.type]}" for column in columns)
+            cursor.execute(f"create table {where}.{name} ({listed})")
+    cursor.execute(
+        "select table_name, column_name from information_schema.columns "
+        f"where table_catalog = current_database() and table_schema = '{schema}'"
+    )
+    found = set(cursor.fetchall())
+    for table in TABLES.keys() & present:
+        for column in TABLES[table].names:
+            if (table, column) not in found:
+                cursor.execute(f'alter table {where}.{table} add column "{column}" text')
+
+
+def write(
+    destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
+) -> None:
+    """Add rows to a table that people write.
+
+    Args:
+        destination: the database; no run may hold its lock.
+        schema: schema of the raw tables.
+        table: one of `WRITTEN`.
+        rows: its columns but the last, which is the present moment.
+
+    Raises:
+        DestinationError, LoadError: the database cannot be used, or nothing is landed there.
+    """
+    moment = datetime.now(UTC).replace(tzinfo=None)
+    names = WRITTEN[table].names
+    added = [dict(zip(names, (*row, moment), strict=True)) for row in rows]
+    with destination.lock():
+        bring_up_to_date(destination, schema)
+        with closing(destination.connect()) as connection:
+            cursor = connection.cursor()
+            if (schema, table) not in tables(cursor):
+                raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
+            where = f"{qualified(cursor, schema)}.{table}"
+            # the result of the one before may be unfinished
+            destination.append(
+                connection.cursor(), where, pa.Table.from_pylist(added, WRITTEN[table])
+            )
