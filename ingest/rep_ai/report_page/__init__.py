@@ -17,6 +17,7 @@ from rep_ai.words import many
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARTS = (
+    "dim_rep_ai__user_agents",
     "dim_rep_ai__users",
     "fct_rep_ai__interactions",
     "fct_rep_ai__session_groups",
@@ -80,7 +81,9 @@ def render(destination: Destination, timezone: str) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=_number, share=_share, seconds=_seconds, words=_words)
+    environment.filters.update(
+        number=_number, share=_share, seconds=_seconds, hours="{:g}".format, words=_words
+    )
     html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         found,
         charts=charts(found),

@@ -1,5 +1,6 @@
 """What the page draws: the charts of charts.yml, filled in with what the marts hold."""
 
+from datetime import date
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,6 @@ from rep_ai.warehouse.health import Row
 SPECIFICATIONS = Path(__file__).with_name("charts.yml")
 # bars of more days would be too thin, so they are of weeks
 MAX_DAYS = 130
-# days from which on the mean of seven says something
-MEAN_DAYS = 28
 # charts that have an end: the newest weeks and dumps, and the busiest agents
 MAX_WEEKS = 53
 MAX_RECORDS = 91
@@ -38,7 +37,7 @@ def charts(found: Row) -> Row:
     weeks = sorted({day["week"] for day in calendar})[-MAX_WEEKS:]
     is_drawn = {
         "activity": daily,
-        "midnight": daily and found["sessions"],
+        "midnight": daily and found["all_sessions"],
         "acceptance": found["totals"]["interactions"] and any(r["interactions"] for r in daily),
         "hours": found["hours"],
         "week": found["hours"],
@@ -48,7 +47,7 @@ def charts(found: Row) -> Row:
         "records": calendar,
     }
     data = yaml.safe_load(SPECIFICATIONS.read_text(encoding="utf-8"))
-    over_time = _over_time(data, len(daily), has_gaps=bool(found["gaps"]))
+    over_time = _over_time(data, daily)
     by_agent: Row = {
         "agents": shown,
         "agents_height": 14 * max(2, len(types)) * len(shown),
@@ -76,30 +75,28 @@ def charts(found: Row) -> Row:
             "agents": agents,
             "calendar": [day for day in calendar if day["week"] in weeks],
             "records": calendar[-MAX_RECORDS:],
-            "missing": [{"day": d["day"]} for d in calendar if d["status"] == "missing"],
         },
     }
 
 
-def _over_time(data: Row, days: int, *, has_gaps: bool) -> Row:
-    """What charts over so many days are filled in with."""
-    values: Row = dict(data["over_weeks" if days > MAX_DAYS else "over_days"])
-    left_out = {
-        "no dump": not has_gaps,
-        "visits, mean of 7 days": not MEAN_DAYS <= days <= MAX_DAYS,
-    }
-    colors = {n: c for n, c in data["activity_colors"].items() if not left_out.get(n)}
+def _over_time(data: Row, daily: list[Row]) -> Row:
+    """What charts over these days are filled in with."""
+    is_weekly = len(daily) > MAX_DAYS
+    values: Row = dict(data["over_weeks" if is_weekly else "over_days"])
+    found = {"sessions: bars", "visits: line", *(row["coverage"] for row in daily)}
+    # the weeks of Vega begin on Sundays
+    ends = [date.fromisoformat(daily[place]["day"]).strftime("%a") for place in (0, -1) if daily]
+    if is_weekly and ends != ["Sun", "Sat"]:
+        found.add("covered in part")
+    colors = {name: color for name, color in data["activity_colors"].items() if name in found}
     values["activity_scale"] = {"domain": [*colors], "range": [*colors.values()]}
-    values["activity_layers"] = [
-        _filled(layer, values) for name, layer in data["activity_layers"].items() if name in colors
-    ]
     return values
 
 
 def _filled(part: Any, values: Row) -> Any:
-    """A part of a specification with values in the place of $name; members that are $none go."""
+    """A part of a specification with values in the place of $name."""
     if isinstance(part, dict):
-        return {key: _filled(each, values) for key, each in part.items() if each != "$none"}
+        return {key: _filled(each, values) for key, each in part.items()}
     if isinstance(part, list):
         return [_filled(each, values) for each in part]
     if not isinstance(part, str) or "$" not in part:

@@ -1,8 +1,9 @@
 """What the page shows, as the marts hold it: the answers to queries.yml, put together."""
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from string import Template
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -44,10 +45,9 @@ class _Figures:
         self._database = database
         self._timezone = timezone
         self._zone = ZoneInfo(timezone)
-        local = f"((started_at at time zone 'UTC') at time zone '{timezone}')"
-        self._queries: dict[str, str] = yaml.safe_load(
-            QUERIES.read_text(encoding="utf-8").replace("$local", local)
-        )
+        self._queries: dict[str, str] = {}
+        for name, text in yaml.safe_load(QUERIES.read_text(encoding="utf-8")).items():
+            self._queries[name] = Template(text).substitute(self._queries, timezone=timezone)
 
     def _ask(self, name: str) -> list[Row]:
         return self._database.records(self._queries[name])
@@ -60,16 +60,15 @@ class _Figures:
 
     def collect(self) -> Row:
         """All that the page shows."""
-        (dumps,) = self._ask("dumps")
-        daily, outside = self._split(self._daily(), dumps["since"], dumps["until"])
         windows = health.windows(self._database)
         gaps = health.gaps(windows)
+        (counts,) = self._ask("counts")
+        daily, outside = self._split(self._daily(), counts["since"], counts["until"], gaps)
         days = self._days(windows, gaps)
         return {
             "timezone": self._timezone,
-            "until": self._text(dumps["until"], "%-d %B %Y, %H:%M"),
-            **self._ask("groups")[0],
-            **self._ask("sessions")[0],
+            **counts,
+            "until": self._text(counts["until"], "%-d %B %Y, %H:%M"),
             **self._acceptance(),
             "daily": daily,
             "outside": outside,
@@ -101,7 +100,7 @@ class _Figures:
 
     def _daily(self) -> dict[date, Row]:
         days = {row.pop("activity_date"): row for row in self._ask("daily")}
-        if any(row.pop("begun") != row["sessions"] for row in days.values()):
+        if any(row["begun"] != row.pop("said") for row in days.values()):
             raise UnpreparedError(
                 f"the days of {self._database.shown('rep_ai__daily_activity')} are not those of "
                 f"the sessions in {self._timezone}",
@@ -110,7 +109,11 @@ class _Figures:
         return days
 
     def _split(
-        self, days: dict[date, Row], since: datetime | None, until: datetime | None
+        self,
+        days: dict[date, Row],
+        since: datetime | None,
+        until: datetime | None,
+        gaps: list[Row],
     ) -> tuple[list[Row], Counter[str]]:
         """The days of the dumps without a gap, and what others count: a time may be years off."""
         one = timedelta(days=1)
@@ -125,9 +128,27 @@ class _Figures:
         first, last = min(inside), max(inside)
         nothing = dict.fromkeys(days[first], 0)
         return [
-            {"day": day.isoformat(), **days.get(day, nothing)}
+            days.get(day, nothing) | self._coverage(day, since, until, gaps)
             for day in (first + one * number for number in range((last - first).days + 1))
         ], outside
+
+    def _coverage(
+        self, day: date, since: datetime | None, until: datetime | None, gaps: list[Row]
+    ) -> Row:
+        """A day, its hours, how many of them the dumps cover, and that in words."""
+        midnights = (datetime.combine(day + timedelta(n), time(), self._zone) for n in (0, 1))
+        start, end = (each.astimezone(UTC).replace(tzinfo=None) for each in midnights)
+
+        def hours(first: datetime, last: datetime) -> float:
+            return max((min(end, last) - max(start, first)) / timedelta(hours=1), 0)
+
+        missing = sum(hours(gap["from"], gap["until"]) for gap in gaps)
+        # a window may end a second before the next
+        covered = round(hours(since or end, until or start) - missing, 2)
+        length = round(hours(start, end), 2)
+        said = "no dump" if missing and not covered else "covered in part"
+        said = "whole" if covered == length else said
+        return {"day": day.isoformat(), "hours": length, "covered": covered, "coverage": said}
 
     def _hours(self) -> list[Row]:
         """Starts by weekday and hour; none at all where no visit has a start."""

@@ -29,6 +29,7 @@ from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import DestinationError
 from rep_ai.sample import write_sample
+from rep_ai.words import many
 
 WANTED = "the page is tested in a browser: "
 Row = dict[str, Any]
@@ -188,6 +189,15 @@ def drawn(tab: Any, chart: str, kind: str) -> list[dict[str, str]]:
     return [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels]
 
 
+def bots_of(marts: Marts) -> tuple[set[str], set[str]]:
+    """Ids of the sessions of bots, and of the visits that hold no other session."""
+    agents = {row["user_agent"] for row in marts.rows("dim_rep_ai__user_agents") if row["is_bot"]}
+    sessions = marts.rows("fct_rep_ai__sessions")
+    bots = {row["session_id"] for row in sessions if row["user_agent"] in agents}
+    people = {row["session_group_id"] for row in sessions if row["session_id"] not in bots}
+    return bots, {row["session_group_id"] for row in sessions} - people
+
+
 def quantile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     place = (len(ordered) - 1) * share
@@ -219,14 +229,21 @@ def judged(rows: Iterable[Row]) -> list[str]:
 
 
 def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path) -> None:
-    sessions = marts.rows("fct_rep_ai__sessions")
-    groups = marts.rows("fct_rep_ai__session_groups")
+    every = marts.rows("fct_rep_ai__sessions")
+    bots, bot_groups = bots_of(marts)
+    sessions = [row for row in every if row["session_id"] not in bots]
+    groups = [
+        row
+        for row in marts.rows("fct_rep_ai__session_groups")
+        if row["session_group_id"] not in bot_groups
+    ]
     interactions = marts.rows("fct_rep_ai__interactions")
     calendar = marts.rows("rep_ai__dump_calendar")
     users = {row["user_id"]: row["display_name"] for row in marts.rows("dim_rep_ai__users")}
     totals = judged(interactions)
-    crossed = [row for row in sessions if row["crossed_midnight"]]
+    crossed = [row for row in every if row["crossed_midnight"]]
     assert crossed
+    assert 0 < len(sessions) < len(every)
     with shown(browser, marts.html(), tmp_path) as tab:
         figures = dict(
             tab.evaluate(
@@ -240,7 +257,7 @@ def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Pa
             "figure-interactions": totals[0],
             "figure-rate": totals[3],
             "figure-median": f"{totals[4]} s",
-            "figure-crossed": f"{len(crossed):,}",
+            "figure-bots": f"{len(every) - len(sessions):,}",
             "figure-missing": "2",
         }
         newest = max(row["window_end_at"] for row in calendar)
@@ -248,20 +265,25 @@ def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Pa
         assert ZONE in tab.inner_text("header")
 
         daily = {row["activity_date"]: row for row in marts.rows("rep_ai__daily_activity")}
-        crossed_on = Counter(local(row["started_at"]).date() for row in crossed)
+        on_day = [
+            Counter(local(row["started_at"]).date() for row in rows)
+            for rows in (
+                groups,
+                sessions,
+                {(local(r["started_at"]).date(), r["visitor_id"]): r for r in sessions}.values(),
+                [row for row in every if row["session_id"] in bots],
+                crossed,
+            )
+        ]
+        covered = dict.fromkeys((date(2026, 3, 4), date(2026, 3, 5)), "0 of 24")
         first, last = min(daily), max(daily)
         days = [first + timedelta(n) for n in range((last - first).days + 1)]
         assert table(tab, "days") == [
             [
                 str(day),
-                *(
-                    f"{count:,}"
-                    for count in (
-                        *(daily.get(day, {}).get(f"{n}_count", 0) for n in COUNTED[:3]),
-                        crossed_on[day],
-                        *(daily.get(day, {}).get(f"{n}_count", 0) for n in COUNTED[3:]),
-                    )
-                ),
+                covered.get(day, "all"),
+                *(f"{counter[day]:,}" for counter in on_day),
+                *(f"{daily.get(day, {}).get(f'{name}_count', 0):,}" for name in COUNTED),
             ]
             for day in reversed(days)
         ]
@@ -290,11 +312,11 @@ def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Pa
             for user, name in by_both
         )
 
-        dumps = Counter(row["dump_count"] for row in sessions)
+        dumps = Counter(row["dump_count"] for row in every)
         assert [cells[:2] for cells in table(tab, "dumps")] == [
             [str(number), f"{count:,}"] for number, count in sorted(dumps.items())
         ]
-        ends = Counter(row["end_status"] for row in sessions)
+        ends = Counter(row["end_status"] for row in every)
         assert [cells[1] for cells in table(tab, "ends")] == [
             f"{count:,}" for _, count in ends.most_common()
         ]
@@ -321,19 +343,27 @@ def test_numbers_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Pa
         ]
 
 
-# columns of the table of days, in order
+# the last columns of the table of days, in order
 COUNTED = (
-    *("session_group", "session", "visitor"),
     *("interaction", "handled_interaction", "automatic_interaction", "not_accepted_interaction"),
     *("pending_interaction", "unknown_acceptance_interaction"),
 )
 
 
 def test_marks_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path) -> None:
-    groups = marts.rows("fct_rep_ai__session_groups")
+    bots, bot_groups = bots_of(marts)
+    sessions = Counter(
+        local(row["started_at"]).date()
+        for row in marts.rows("fct_rep_ai__sessions")
+        if row["session_id"] not in bots
+    )
     interactions = marts.rows("fct_rep_ai__interactions")
-    daily = marts.rows("rep_ai__daily_activity")
-    starts = [local(row["started_at"]) for row in groups]
+    starts = [
+        local(row["started_at"])
+        for row in marts.rows("fct_rep_ai__session_groups")
+        if row["session_group_id"] not in bot_groups
+    ]
+    visits = Counter(start.date() for start in starts)
     with shown(browser, marts.html(), tmp_path) as tab:
         hours = Counter(start.hour for start in starts)
         bars = drawn(tab, "hours", "bar")
@@ -349,14 +379,15 @@ def test_marks_are_those_of_the_marts(browser: Any, marts: Marts, tmp_path: Path
             if c["Visits"] != "0"
         } == week
 
-        bars = drawn(tab, "activity", "bar")
-        assert {day_of(b): (int(b["Visits"]), int(b["Sessions"])) for b in bars} == {
-            **dict.fromkeys((date(2026, 3, 4), date(2026, 3, 5)), (0, 0)),
-            **{
-                row["activity_date"]: (row["session_group_count"], row["session_count"])
-                for row in daily
-            },
-        }
+        days = [
+            min(sessions) + timedelta(n) for n in range((max(sessions) - min(sessions)).days + 1)
+        ]
+        # bars are one thing and the line another, so nobody takes one for a part of the other
+        for kind in ("bar", "point"):
+            marks = drawn(tab, "activity", kind)
+            assert [(day_of(m), int(m["Visits"]), int(m["Sessions"])) for m in marks] == [
+                (day, visits[day], sessions[day]) for day in days
+            ]
         seen = Counter(row["acceptance"].replace("_", " ") for row in interactions)
         drawn_counts: Counter[str] = Counter()
         for bar in drawn(tab, "acceptance", "bar"):
@@ -449,10 +480,12 @@ def test_many_days_become_weeks(browser: Any, marts: Marts, tmp_path: Path) -> N
     )
     with shown(browser, long.html(), tmp_path) as tab:
         weeks = drawn(tab, "activity", "bar")
-        assert len(weeks) < 2 * 54
-        assert sum(int(week["Sessions"]) for week in weeks) // 2 == len(
-            long.rows("fct_rep_ai__sessions")
-        )
+        assert len(weeks) < 54
+        counted = sum(int(week["Sessions"]) + int(week["Sessions of bots"]) for week in weeks)
+        assert counted == len(long.rows("fct_rep_ai__sessions"))
+        # a week that is not whole is behind its bar
+        assert labels_under_marks(tab, "activity", "bar") > 3
+        assert "covered in part" in legend(tab)
 
 
 def test_a_stray_time_is_said_and_not_drawn(browser: Any, marts: Marts, tmp_path: Path) -> None:
@@ -479,9 +512,11 @@ def test_a_stray_time_is_said_and_not_drawn(browser: Any, marts: Marts, tmp_path
         assert tab.locator("#strays").count() == 0
     with shown(browser, stray.html(), tmp_path) as tab:
         assert table(tab, "days") == days
-        assert len(drawn(tab, "activity", "bar")) == 2 * len(days)
+        assert len(drawn(tab, "activity", "bar")) == len(days)
         assert "2 sessions, 2 interactions whose start" in tab.inner_text("#strays")
-        total = len(stray.rows("fct_rep_ai__sessions"))
+        total = len(
+            {row["session_id"] for row in stray.rows("fct_rep_ai__sessions")} - bots_of(stray)[0]
+        )
         assert tab.inner_text("#figure-sessions") == f"{total:,}"
 
 
@@ -518,7 +553,7 @@ def test_fits_every_screen(
 def cut_off(tab: Any) -> list[str]:
     """Texts of charts that do not fit into them."""
     texts: list[str] = tab.evaluate(
-        """[...document.querySelectorAll('.chart svg text')].filter(text => {
+        """[...document.querySelectorAll('.chart svg text:not([opacity="0"])')].filter(text => {
             const inner = text.getBoundingClientRect();
             const outer = text.ownerSVGElement.getBoundingClientRect();
             return inner.left < outer.left - 1 || inner.right > outer.right + 1
@@ -561,12 +596,187 @@ def gapless(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Marts:
 def test_no_gap_is_shown_where_none_is(
     browser: Any, marts: Marts, gapless: Marts, tmp_path: Path
 ) -> None:
-    for each, legend in (
-        (marts, ["sessions", "visits", "no dump"]),
-        (gapless, ["sessions", "visits"]),
+    drawn_as = ["sessions: bars", "visits: line"]
+    for each, behind in ((marts, ["no dump"]), (gapless, [])):
+        with shown(browser, each.html(), tmp_path) as tab:
+            assert legend(tab) == [*drawn_as, *behind]
+            days = {day_of(mark): mark for mark in drawn(tab, "activity", "rect mark")}
+            assert [*days] == [date(2026, 3, 4), date(2026, 3, 5)][: 2 * len(behind)]
+
+
+def legend(tab: Any) -> list[str]:
+    texts: list[str] = tab.locator("#activity .role-legend-label text").all_text_contents()
+    return texts
+
+
+def test_days_that_the_dumps_cover_in_part_are_marked(
+    browser: Any, gapless: Marts, tmp_path: Path
+) -> None:
+    # 12 days from midnight to midnight, of which one has 23 hours, but for a second at the end
+    moved = gapless.changed(
+        tmp_path / "moved.duckdb",
+        "update {marts}.rep_ai__dump_calendar "
+        "set window_end_at = window_end_at - interval 1 second",
+    )
+    with shown(browser, moved.html(), tmp_path) as tab:
+        assert legend(tab) == ["sessions: bars", "visits: line"]
+        assert {cells[1] for cells in table(tab, "days")} == {"all"}
+    moved = gapless.changed(
+        tmp_path / "moved.duckdb",
+        "update {marts}.rep_ai__dump_calendar set window_end_at = window_end_at - interval 13 hour "
+        "where window_end_at = (select max(window_end_at) from {marts}.rep_ai__dump_calendar)",
+        "update {marts}.rep_ai__dump_calendar set window_start_at = window_start_at "
+        "+ interval 90 minute where window_start_at = "
+        "(select min(window_start_at) from {marts}.rep_ai__dump_calendar)",
+        "update {marts}.rep_ai__dump_calendar set status = 'missing', "
+        "window_start_at = window_start_at + interval 6 hour "
+        "where window_start_at = timestamp '2026-03-08 06:00'",
+    )
+    covered = {date(2026, 3, 1): "22.5", date(2026, 3, 8): "6", date(2026, 3, 12): "11"}
+    with shown(browser, moved.html(), tmp_path) as tab:
+        assert legend(tab) == ["sessions: bars", "visits: line", "covered in part"]
+        for chart in ("activity", "acceptance", "midnight"):
+            marks = drawn(tab, chart, "rect mark")
+            assert {day_of(m): m["Hours that dumps cover"] for m in marks} == covered
+            assert (
+                "On grey the dumps cover a part"
+                in tab.locator(f"figure:has(#{chart}) figcaption").inner_text()
+            )
+        said = {date.fromisoformat(cells[0]): cells[1] for cells in table(tab, "days")}
+        assert {day: text for day, text in said.items() if text != "all"} == {
+            day: f"{hours} of {23 if day.day == 8 else 24}" for day, hours in covered.items()
+        }
+
+
+def test_bots_are_counted_apart_and_it_is_said(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    marts = marts.changed(
+        tmp_path / "marts.duckdb",
+        "update {marts}.dim_rep_ai__user_agents set is_bot = true "
+        "where user_agent = (select min(user_agent) "
+        "from {marts}.fct_rep_ai__sessions where interaction_count > 0)",
+    )
+    bots, bot_groups = bots_of(marts)
+    asked = sum(row["session_id"] in bots for row in marts.rows("fct_rep_ai__interactions"))
+    assert len(bots) > len(bot_groups) > 0 < asked
+    mixed = marts.changed(
+        tmp_path / "mixed.duckdb",
+        # a person in every visit of a bot: these visits are people's
+        "insert into {marts}.fct_rep_ai__sessions select * replace "
+        "('person of ' || session_id as session_id, null as user_agent) "
+        "from {marts}.fct_rep_ai__sessions where user_agent in "
+        "(select user_agent from {marts}.dim_rep_ai__user_agents where is_bot)",
+        "update {marts}.rep_ai__daily_activity as daily set session_count = (select count(*) "
+        "from {marts}.fct_rep_ai__sessions where activity_date = "
+        f"cast(timezone('{ZONE}', timezone('UTC', started_at)) as date))",
+    )
+    unknown = marts.changed(tmp_path / "u.duckdb", "delete from {marts}.dim_rep_ai__user_agents")
+    for each, counted, said in (
+        (
+            marts,
+            str(len(bots)),
+            f"{len(bots)} sessions in {many(len(bot_groups), 'visit', 'visits')}.",
+        ),
+        (mixed, str(len(bots)), f"{len(bots)} sessions in 0 visits."),
+        (unknown, "\N{EN DASH}", "Bots are not told from people"),
     ):
         with shown(browser, each.html(), tmp_path) as tab:
-            assert tab.locator("#activity .role-legend-label text").all_text_contents() == legend
+            assert tab.inner_text("#figure-bots") == counted
+            assert said in tab.inner_text("#bots")
+            note = f"{asked} of them with bots"
+            assert (note in tab.inner_text("main")) == (each is not unknown)
+
+
+def test_midnight_is_a_matter_of_health(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    crossed = sum(row["crossed_midnight"] for row in marts.rows("fct_rep_ai__sessions"))
+    with shown(browser, marts.html(), tmp_path) as tab:
+        assert "midnight" not in tab.inner_text(".figures").lower()
+        health = tab.locator("section:has(#nights)")
+        assert health.locator("#midnight").count() == health.locator("#dumps").count() == 1
+        assert f"{crossed} sessions, " in health.locator("figure:has(#midnight)").inner_text()
+
+
+def test_waits_are_on_a_logarithmic_axis(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    waits = marts.changed(
+        tmp_path / "waits.duckdb",
+        "update {marts}.fct_rep_ai__interactions set seconds_to_accept = case "
+        "when interaction_id < '8' then 0 else 7200 end where seconds_to_accept is not null",
+    )
+    for width in (NARROW, WIDE):
+        with shown(browser, waits.html(), tmp_path, width=width) as tab:
+            texts = tab.locator("#waits .role-axis-label text").evaluate_all(
+                "texts => texts.filter(each => each.getAttribute('opacity') !== '0')"
+                ".map(each => [each.textContent, each.getBoundingClientRect().left])"
+            )
+            places = {name: place for name, place in texts if re.match(r"[\d.]+ (s|min|h)$", name)}
+            # nothing at all is at the left end, and a factor of ten is as wide anywhere
+            assert next(iter(places)) == "0.1 s"
+            if width == WIDE:
+                tens = (
+                    [places[name] for name in ("1 s", "10 s")],
+                    [places[name] for name in ("1 min", "10 min")],
+                )
+                assert abs((tens[0][1] - tens[0][0]) - (tens[1][1] - tens[1][0])) < 12
+            assert cut_off(tab) == []
+
+
+def labels_under_marks(tab: Any, chart: str, kind: str) -> int:
+    """The number of labels of days, each of which has its middle under that of its mark."""
+    found: list[Any] = tab.evaluate(
+        """([chart, kind]) => {
+            const middle = each => {
+                const box = each.getBoundingClientRect();
+                return box.left + box.width / 2;
+            };
+            const marks = [...document.querySelectorAll(
+                `#${chart} [aria-roledescription='${kind}']`)].map(
+                    mark => [mark.ariaLabel.match(/(?:Day|Week of): ([^;]+)/)[1], middle(mark)]);
+            return [...document.querySelectorAll(`#${chart} .role-axis-label text`)]
+                .filter(text => /[A-Z][a-z]{2}/.test(text.textContent)
+                    && text.getAttribute("opacity") !== "0")
+                .map(text => [text.textContent, middle(text), marks]);
+        }""",
+        [chart, kind],
+    )
+    # a day may have no mark
+    found = [
+        (text, middle, {round(p) for day, p in marks if f"{day[4:]} ".startswith(f"{text} ")})
+        for text, middle, marks in found
+    ]
+    found = [each for each in found if each[2]]
+    for text, middle, (place,) in found:
+        assert abs(place - middle) < 2, text
+    return len(found)
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_labels_stand_under_their_bars(
+    browser: Any, marts: Marts, tmp_path: Path, width: int
+) -> None:
+    with shown(browser, marts.html(), tmp_path, width=width) as tab:
+        for chart in ("activity", "acceptance", "midnight", "records"):
+            assert labels_under_marks(tab, chart, "bar") >= (2 if width == NARROW else 4)
+
+
+def test_no_table_is_cut_on_a_narrow_screen(browser: Any, marts: Marts, tmp_path: Path) -> None:
+    with shown(browser, marts.html(), tmp_path, width=NARROW) as tab:
+        tab.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        cells = tab.locator("table :is(th, td):visible").evaluate_all(
+            "cells => cells.map(cell => [cell.textContent, cell.scrollWidth - cell.clientWidth,"
+            " cell.getBoundingClientRect().right - cell.closest('.card').getBoundingClientRect()"
+            ".right])"
+        )
+        assert len(cells) > 100
+        assert [cell for cell in cells if cell[1] > 1 or cell[2] > 0] == []
+        # each number has the name of its column
+        names = (
+            tab.locator("#agents tbody tr")
+            .first.locator("td")
+            .evaluate_all(
+                "cells => cells.map(c => getComputedStyle(c, '::before').content.slice(1, -1))"
+            )
+        )
+        assert names[:2] == ["interactions", "accepted"]
+        assert len({*names}) == len(names) == 9
 
 
 def test_empty_marts_are_said_in_words(browser: Any, empty: Marts, tmp_path: Path) -> None:
