@@ -975,7 +975,7 @@ def test_what_goes_wrong_is_said_in_one_line(marts: Marts, tmp_path: Path) -> No
     code, said = report(none, tmp_path / "page.html")
     assert code == 1
     assert said == (
-        f"rep-ai: {none.path} has no rep_ai.dim_rep_ai__users: build the marts by rep-ai run "
+        f"rep-ai: {none.path} has no dim_rep_ai__user_agents: build the marts by rep-ai run "
         "SOURCE, or dbt build\n"
     )
     assert not none.path.exists()
