@@ -170,18 +170,18 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# The types of variable `rep_ai_known_types`, each with its kind. #}
+{# Types of the user's own as a query: those that `rep-ai types --add` and the variable add. #}
 {% macro rep_ai_own_types() -%}
-    {%- set own = [] -%}
+    select kind, type from {{ ref('stg_rep_ai__known_types') }}
     {%- for kind, types in (var('rep_ai_known_types') or {}).items() -%}
         {{ exceptions.raise_compiler_error(
             'rep_ai_known_types: there is no kind ' ~ kind ~ '; it has action and interaction'
         ) if kind not in ('action', 'interaction') }}
-        {%- for type in types or [] -%}
-            {%- do own.append({'kind': kind, 'type': dbt.escape_single_quotes(type | string)}) -%}
+        {%- for type in types or [] %}
+    union distinct
+    select '{{ kind }}' as kind, '{{ dbt.escape_single_quotes(type | string) }}' as type
         {%- endfor -%}
     {%- endfor -%}
-    {{ return(own) }}
 {%- endmacro %}
 
 {# Whether a custom id stands for nobody, as a web page sends it that knows no customer. #}

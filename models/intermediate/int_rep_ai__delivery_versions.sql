@@ -6,11 +6,18 @@ deliveries as (
 
     select *
     from {{ ref('stg_rep_ai__deliveries') }}
-    where
-        is_retired is not true
-        {%- if var('rep_ai_windows_before') %}
-        and window_start_at < timestamp '{{ var('rep_ai_windows_before') }} 00:00:00'
-        {%- endif %}
+    where is_retired is not true
+
+),
+
+-- in steps, where a variable says so
+looked_at as (
+
+    select *
+    from deliveries
+    {%- if var('rep_ai_windows_before') %}
+    where window_start_at < timestamp '{{ var('rep_ai_windows_before') }} 00:00:00'
+    {%- endif %}
 
 ),
 
@@ -20,7 +27,7 @@ releases as (
         *,
         {{ dbt.split_part(dbt.split_part('version', "'+'", 1), "'-'", 1) }} as release,
         {{ dbt.split_part('version', "'+'", 1) }} as release_and_prerelease
-    from deliveries
+    from looked_at
 
 ),
 

@@ -24,16 +24,7 @@
         {{ dbt.concat(['kind', "':'", 'type']) }} as type_key,
         kind,
         type
-    from {{ ref('stg_rep_ai__known_types') }}
-    {%- for own in rep_ai_own_types() %}
-
-    union distinct
-
-    select
-        '{{ own.kind }}:{{ own.type }}' as type_key,
-        '{{ own.kind }}' as kind,
-        '{{ own.type }}' as type
-    {%- endfor %}
+    from ({{ rep_ai_own_types() }}) as own
 {%- endset -%}
 
 {%- call rep_ai_incremental(replaces={'known_type': 'type_key'}, opens_batch=true) %}
