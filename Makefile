@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test replay lint style bench chaos fuzz report docs clean lock
+.PHONY: help run start-over check test test-engines replay lint style bench chaos fuzz report docs clean lock
 
 SAMPLE := sample.duckdb
 WAREHOUSE := warehouse.duckdb
@@ -68,6 +68,9 @@ test: lint ## everything that CI runs
 	$(BIN)/dbt test --quiet --select test_type:unit --vars '$(UNIT)'
 	$(BIN)/dbt build --quiet
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-engines: .venv/.test ## PostgreSQL and Spark beside DuckDB, and nothing else
+	$(BIN)/python -m pytest tests/python/engines
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \

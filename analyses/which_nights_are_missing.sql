@@ -6,7 +6,7 @@ gaps as (
     select
         window_start_at,
         window_end_at,
-        {{ dbt.datediff('window_start_at', 'window_end_at', 'millisecond') }} as milliseconds
+        {{ rep_ai_milliseconds_between('window_start_at', 'window_end_at') }} as milliseconds
     from {{ ref('rep_ai__dump_calendar') }}
     where status = 'missing'
 

@@ -66,9 +66,10 @@
 {# Models and tests that are new to this warehouse: nothing was built, so nothing has changed. #}
 {% macro rep_ai_note_new() -%}
     {%- if rep_ai_is_run() -%}
-        insert into {{ rep_ai_watermarks() }} (model, code)
+        insert into {{ rep_ai_watermarks() }} (model, batch, code)
         select
             present.model,
+            cast(null as {{ dbt.type_bigint() }}) as batch,
             present.code
         from (
             {%- for node in graph.nodes.values() if node.rep_ai_code

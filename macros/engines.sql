@@ -1,9 +1,25 @@
 {#
-    What engines write differently and dbt's own cross-database macros lack: one dispatched macro
-    each. A new engine is added here and nowhere else. `_macros.yml` describes the public ones.
+    What engines write differently and dbt's own cross-database macros lack, or do otherwise than
+    the rules of this project want: one dispatched macro each, here with its default. How an engine
+    does it is in its file in `engines/`, and nowhere else. `_macros.yml` describes the public ones.
 #}
 {% macro rep_ai_time(text) -%}
     {{ return(adapter.dispatch('rep_ai_time', 'rep_ai')(text, 946684800000, 4102444799999)) }}
+{%- endmacro %}
+{% macro rep_ai_later(timestamp, number, unit) -%}
+    {{ return(adapter.dispatch('rep_ai_later', 'rep_ai')(timestamp, number, unit)) }}
+{%- endmacro %}
+{% macro rep_ai_milliseconds_between(start_at, end_at) -%}
+    {{ return(adapter.dispatch('rep_ai_milliseconds_between', 'rep_ai')(start_at, end_at)) }}
+{%- endmacro %}
+{% macro rep_ai_local_time(timestamp, zone) -%}
+    {{ return(adapter.dispatch('rep_ai_local_time', 'rep_ai')(timestamp, zone)) }}
+{%- endmacro %}
+{% macro rep_ai_weekday(timestamp) -%}
+    {{ return(adapter.dispatch('rep_ai_weekday', 'rep_ai')(timestamp)) }}
+{%- endmacro %}
+{% macro rep_ai_cross_join_days(first_date, last_date) -%}
+    {{ return(adapter.dispatch('rep_ai_cross_join_days', 'rep_ai')(first_date, last_date)) }}
 {%- endmacro %}
 {% macro rep_ai_by_code_point(text) -%}
     {{ return(adapter.dispatch('rep_ai_by_code_point', 'rep_ai')(text)) }}
@@ -26,6 +42,27 @@
 {% macro rep_ai_without(json, names) -%}
     {{ return(adapter.dispatch('rep_ai_without', 'rep_ai')(json, names)) }}
 {%- endmacro %}
+{% macro rep_ai_fail(message) -%}
+    {{ return(adapter.dispatch('rep_ai_fail', 'rep_ai')(message)) }}
+{%- endmacro %}
+{% macro rep_ai_materialized(is_so=true) -%}
+    {{ return(adapter.dispatch('rep_ai_materialized', 'rep_ai')(is_so)) }}
+{%- endmacro %}
+{% macro rep_ai_is_computed_once() -%}
+    {{ return(adapter.dispatch('rep_ai_is_computed_once', 'rep_ai')()) }}
+{%- endmacro %}
+{% macro rep_ai_walk(rounds) -%}
+    {{ return(adapter.dispatch('rep_ai_walk', 'rep_ai')(rounds)) }}
+{%- endmacro %}
+{% macro rep_ai_table_format(node, parted_by=none) -%}
+    {{ return(adapter.dispatch('rep_ai_table_format', 'rep_ai')(node, parted_by)) }}
+{%- endmacro %}
+{% macro rep_ai_moment() -%}
+    {{ return(adapter.dispatch('rep_ai_moment', 'rep_ai')()) }}
+{%- endmacro %}
+{% macro rep_ai_set_watermark(batch=none, code=none) -%}
+    {{ return(adapter.dispatch('rep_ai_set_watermark', 'rep_ai')(batch, code)) }}
+{%- endmacro %}
 {% macro rep_ai_lock() -%}
     {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
@@ -33,223 +70,100 @@
     {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
 {%- endmacro %}
 
-{% macro duckdb__rep_ai_time(text, least, greatest) -%}
-    {%- set milliseconds = 'try_cast(' ~ text ~ ' as bigint)' %}
-    case
-        when
-            {{ milliseconds }} between {{ least }} and {{ greatest }}
-            {#- digits alone; the usual spelling is told in a third of the time #}
-            and (
-                cast({{ milliseconds }} as varchar) = {{ text }}
-                or regexp_full_match({{ text }}, '[0-9]+')
-            )
-            then epoch_ms({{ milliseconds }})
-    end
+{# A time so many units later; earlier, where the number is negative. #}
+{% macro default__rep_ai_later(timestamp, number, unit) -%}
+    {{ dbt.dateadd(unit, number, timestamp) }}
 {%- endmacro %}
 
-{% macro postgres__rep_ai_time(text, least, greatest) -%}
-    {#- leading zeros aside such a number has 12 or 13 digits -#}
-    {%- set milliseconds -%}
-        cast(
-            case
-                when
-                    translate({{ text }}, '0123456789', '') = ''
-                    and length(ltrim({{ text }}, '0')) between 12 and 13
-                    then ltrim({{ text }}, '0')
-            end as bigint
-        )
-    {%- endset -%}
-    case
-        when {{ milliseconds }} between {{ least }} and {{ greatest }}
-            {#- floating point, but exact: microseconds up to 2255 are whole numbers below 2^53 #}
-            then timestamp '1970-01-01 00:00:00' + {{ milliseconds }} * interval '1 millisecond'
-    end
+{% macro default__rep_ai_milliseconds_between(start_at, end_at) -%}
+    {{ dbt.datediff(start_at, end_at, 'millisecond') }}
+{%- endmacro %}
+
+{# What clocks of a time zone show at a UTC timestamp. #}
+{% macro default__rep_ai_local_time(timestamp, zone) -%}
+    ({{ timestamp }} at time zone 'UTC') at time zone '{{ zone }}'
+{%- endmacro %}
+
+{# 1 is Monday. #}
+{% macro default__rep_ai_weekday(timestamp) -%}
+    extract(isodow from {{ timestamp }})
+{%- endmacro %}
+
+{# The rows of a FROM clause, each once a day, as `days.activity_at`; columns are their bounds. #}
+{% macro default__rep_ai_cross_join_days(first_date, last_date) -%}
+    cross join
+        generate_series({{ first_date }}, {{ last_date }}, interval '1 day') as days (activity_at)
 {%- endmacro %}
 
 {% macro default__rep_ai_by_code_point(text) -%}
     {{ text }}
 {%- endmacro %}
 
-{% macro postgres__rep_ai_by_code_point(text) -%}
-    {{ text }} collate "C"
+{# A whole number that makes the query fail where it is computed, with the message. #}
+{% macro default__rep_ai_fail(message) -%}
+    cast({{ message }} as {{ dbt.type_bigint() }})
 {%- endmacro %}
 
-{% macro duckdb__rep_ai_known(value, position, least_or_greatest, direction) -%}
-    arg_{{ least_or_greatest }}({{ value }}, {{ position }})
+{# Whether a CTE is computed once, or as a part of each query that reads it. #}
+{% macro default__rep_ai_materialized(is_so) -%}
+    {{ 'materialized' if is_so else 'not materialized' }}
 {%- endmacro %}
 
-{% macro postgres__rep_ai_known(value, position, least_or_greatest, direction) -%}
-    (
-        array_agg({{ value }} order by {{ position }} {{ direction }})
-        filter (where {{ value }} is not null)
-    )[1]
+{# The same as a condition, always true, for engines that have no word for it. #}
+{% macro default__rep_ai_is_computed_once() -%}
+    true
 {%- endmacro %}
 
-{% macro duckdb__rep_ai_regexp_extract(text, pattern) -%}
-    nullif(regexp_extract({{ text }}, '{{ pattern }}', 1), '')
-{%- endmacro %}
+{# CTEs that double the steps of `walked_0` as often as there are rounds; `walked_1` and so on. #}
+{% macro default__rep_ai_walk(rounds) -%}
+{% for round in range(rounds) -%}
+walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 
-{% macro postgres__rep_ai_regexp_extract(text, pattern) -%}
-    nullif(substring({{ text }} from '{{ pattern }}'), '')
-{%- endmacro %}
+    select
+        so_far.link_number,
+        further.reached_number,
+        least(so_far.least_number, further.least_number) as least_number
+    from walked_{{ round }} as so_far
+    inner join walked_{{ round }} as further
+        on so_far.reached_number = further.link_number
 
-{% macro duckdb__rep_ai_json_text(json, key) -%}
-    {#- DuckDB lets trailing commas, NaN and Infinity pass: looked for outside of strings -#}
-    try(
-        case
-            when
-                json_type(json_extract({{ json }}, '$.{{ key }}')) = 'VARCHAR'
-                and not regexp_matches(
-                    regexp_replace({{ json }}, '"(\\.|[^"\\])*"', '""', 'g'),
-                    ',[ \t\r\n]*[]}]|[iI]|[nN][aA]'
-                )
-                then nullif({{ json }} ->> '$.{{ key }}', '')
-        end
-    )
-{%- endmacro %}
+),
 
-{% macro postgres__rep_ai_json_text(json, key) -%}
-    {{ adapter.quote(target.schema) }}.rep_ai_json_text({{ json }}, '{{ key }}')
-{%- endmacro %}
-
-{#
-    DuckDB spells numbers anew when it takes JSON apart (`1e2` becomes `100.0`). So each is made a
-    text that begins with the character U+0001 before, and a number again after.
-#}
-{% macro duckdb__rep_ai_member(json, name) -%}
-    case
-        when contains({{ json }}, '"{{ name }}"')
-            then try({{ duckdb__rep_ai_numbers_again(
-                'json_extract_string(' ~ duckdb__rep_ai_numbers_as_text(json)
-                ~ ", '$.\"" ~ name ~ "\"')"
-            ) }})
-    end
-{%- endmacro %}
-
-{% macro duckdb__rep_ai_without(json, names) -%}
-    {%- set patch -%}
-        '{"{{ names | join('":null,"') }}":null}'
-    {%- endset -%}
-    case
-        when regexp_matches({{ json }}, '"({{ names | join('|') }})"')
-            then
-                nullif(
-                    coalesce(
-                        try({{ duckdb__rep_ai_numbers_again(
-                            'cast(json_merge_patch(' ~ duckdb__rep_ai_numbers_as_text(json) ~ ', '
-                            ~ patch ~ ') as varchar)'
-                        ) }}),
-                        {{ json }}
-                    ),
-                    '{}'
-                )
-        else {{ json }}
-    end
-{%- endmacro %}
-
-{% macro duckdb__rep_ai_numbers_as_text(json) -%}
-    {#- behind each text comes two times U+0001, around each number once -#}
-    regexp_replace(
-        replace(
-            regexp_replace(
-                {{ json }},
-                '("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)',
-                '\1' || chr(1) || '\2' || chr(1),
-                'g'
-            ),
-            chr(1) || chr(1),
-            ''
-        ),
-        chr(1) || '([^' || chr(1) || ']*)' || chr(1),
-        '"\\u0001\1"',
-        'g'
-    )
-{%- endmacro %}
-
-{% macro duckdb__rep_ai_numbers_again(json) -%}
-    ltrim(regexp_replace({{ json }}, '"\\u0001([^"]*)"', '\1', 'g'), chr(1))
-{%- endmacro %}
-
-{% macro postgres__rep_ai_member(json, name) -%}
-    {{ adapter.quote(target.schema) }}.rep_ai_member({{ json }}, '{{ name }}')
-{%- endmacro %}
-
-{% macro postgres__rep_ai_without(json, names) -%}
-    {{ adapter.quote(target.schema) }}.rep_ai_without(
-        {{ json }}, array[{{ rep_ai_literals(names) }}]
-    )
+{% endfor -%}
 {%- endmacro %}
 
 {# The rows of a seed, for `rep_ai_make_seed`; a server cannot read the file. #}
-{% macro duckdb__rep_ai_rows_of_seed(node) -%}
-    select * from read_csv('{{ node.root_path }}/{{ node.original_file_path }}', all_varchar = true)
-{%- endmacro %}
-
 {% macro default__rep_ai_rows_of_seed(node) -%}
     {%- do exceptions.warn(node.name ~ ' is not there yet, so that no type is known, and the facts'
         ~ ' keep none: run `dbt seed` or `dbt build`') -%}
     select {{ rep_ai_text("''") }} as type, '' as label, '' as description where false
 {%- endmacro %}
 
+{#
+    What a table is stored as, where it is not dbt that creates it: as those of a node; and by which
+    column its rows are apart, so that writers of some do not disturb those of others.
+#}
+{% macro default__rep_ai_table_format(node, parted_by) -%}
+{%- endmacro %}
+
+{# By which an engine without locks tells what others write while it builds a model. #}
+{% macro default__rep_ai_moment() -%}
+    null
+{%- endmacro %}
+
+{# Note the batch, the code or both in the watermark of the model that is built. #}
+{% macro default__rep_ai_set_watermark(batch, code) -%}
+    update {{ rep_ai_watermarks() }}
+    set
+        {%- if batch is not none %} batch = {{ batch }}{{ ',' if code }}{% endif %}
+        {%- if code %} code = '{{ code }}'{% endif %}
+    where model = '{{ model.name }}'
+{%- endmacro %}
+
 {# Let another process that builds the same model, or opens a batch too, come to its end. #}
 {% macro default__rep_ai_lock() -%}
 {%- endmacro %}
 
-{% macro postgres__rep_ai_lock() -%}
-    {%- if rep_ai_state().opens_batch -%}
-        lock table {{ rep_ai_affected() }} in share row exclusive mode
-    {%- else -%}
-        select batch from {{ rep_ai_watermarks() }} where model = '{{ model.name }}' for update
-    {%- endif -%}
-{%- endmacro %}
-
 {# Functions that an engine needs and does not have; made at the start of each run. #}
 {% macro default__rep_ai_create_functions() -%}
-{%- endmacro %}
-
-{% macro postgres__rep_ai_create_functions() -%}
-    {%- set schema = adapter.quote(target.schema) %}
-    do $do$
-    begin
-        -- another run may be about the same: two would end with `tuple concurrently updated`
-        perform pg_advisory_xact_lock(7370112097);
-        -- dbt has made the schemas of the selected models only
-        if to_regnamespace('{{ schema }}') is null then
-            create schema {{ schema }};
-        end if;
-        -- before version 16 nothing but an error tells that a text is not JSON
-        create or replace function {{ schema }}.rep_ai_json_text(object text, key text)
-        returns text language plpgsql immutable strict as $function$
-        declare
-            member json;
-        begin
-            member := object::json -> key;
-            return case when json_typeof(member) = 'string' then nullif(member #>> '{}', '') end;
-        exception
-            when others then return null;
-        end
-        $function$;
-        -- the text of a member as it was written
-        create or replace function {{ schema }}.rep_ai_member(object text, key text)
-        returns text language plpgsql immutable strict as $function$
-        begin
-            return case when strpos(object, key) > 0 then object::json ->> key end;
-        exception
-            when others then return null;
-        end
-        $function$;
-        create or replace function {{ schema }}.rep_ai_without(object text, keys text[])
-        returns text language plpgsql immutable strict as $function$
-        begin
-            return (
-                select '{' || string_agg(to_json(member.key) || ':' || member.value, ',') || '}'
-                from json_each(object::json) as member
-                where member.key <> all (keys)
-            );
-        exception
-            when others then return object;
-        end
-        $function$;
-    end
-    $do$
 {%- endmacro %}

@@ -19,7 +19,7 @@
 {# Before a model is built anew: say so, for a build that is killed in the middle. #}
 {% macro rep_ai_forget_watermark() -%}
     {%- if rep_ai_is_at_work() and rep_ai_state().is_anew -%}
-        update {{ rep_ai_watermarks() }} set batch = null where model = '{{ model.name }}'
+        {{ rep_ai_set_watermark(batch='null') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -46,11 +46,9 @@
     {%- set code = ('empty ' if flags.EMPTY else '') ~ node.rep_ai_code -%}
     {%- if rep_ai_is_at_work() and not flags.EMPTY -%}
         {%- set seen = rep_ai_state().get('seen') -%}
-        update {{ rep_ai_watermarks() }}
-        set batch = {{ 'null' if seen is none else seen }}, code = '{{ code }}'
-        where model = '{{ model.name }}'
+        {{ rep_ai_set_watermark('null' if seen is none else seen, code) }}
     {%- elif node and code != node.rep_ai_code_before and model.config.materialized == 'view' -%}
-        update {{ rep_ai_watermarks() }} set code = '{{ code }}' where model = '{{ model.name }}'
+        {{ rep_ai_set_watermark(code=code) }}
     {%- endif -%}
 {%- endmacro %}
 

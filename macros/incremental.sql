@@ -98,6 +98,7 @@
     lags: whether it has not seen the newest one.
     is_anew: whether all of it is built again. It never was, its code or all of a parent has
         changed, or the list does not reach back so far.
+    moment: when, where the engine wants to know it.
 #}
 {% macro rep_ai_state() -%}
     {%- set node = graph.get('nodes', {}).get(model.unique_id, {}) -%}
@@ -110,7 +111,7 @@
     {%- if node and not invocation_args_dict.defer and load_relation(rep_ai_watermarks()) -%}
         {%- set above = rep_ai_above(node) -%}
         {%- set awaited = above.parents | reject('in', above.roots) | list -%}
-        {%- set newest, oldest, since, least, count, changes
+        {%- set newest, oldest, since, least, count, changes, moment
             = run_query(rep_ai_state_query(node.name, awaited, above.built_with)).rows[0] -%}
         {%- set is_model = node.resource_type == 'model' -%}
         {%- do state.update(
@@ -121,6 +122,7 @@
             is_anew=since is none or since < oldest - 1 or changes > 0
                 or (is_model and (flags.FULL_REFRESH or not is_incremental())),
             ancestors=above.ancestors,
+            moment=moment,
         ) -%}
     {%- endif -%}
     {%- do node.update(rep_ai_state=state) -%}
@@ -144,7 +146,8 @@
                 and batch > own.batch
                 and key in ({{ rep_ai_literals(built_with) }})
                 and listed_by != '{{ name }}'
-        ) as changes
+        ) as changes,
+        {{ rep_ai_moment() }} as moment
     from (select max(batch) as batch from {{ watermarks }} where model = '{{ name }}') as own
 {%- endmacro %}
 

@@ -14,8 +14,7 @@
     {%- if var('rep_ai_timezone') == 'UTC' -%}
         cast({{ timestamp }} as date)
     {%- else -%}
-        {%- set zone = "'" ~ var('rep_ai_timezone') ~ "'" -%}
-        cast(({{ timestamp }} at time zone 'UTC') at time zone {{ zone }} as date)
+        cast({{ rep_ai_local_time(timestamp, var('rep_ai_timezone')) }} as date)
     {%- endif -%}
 {%- endmacro %}
 
@@ -23,7 +22,7 @@
 {% macro rep_ai_seconds_between(start_at, end_at) -%}
     case
         when {{ end_at }} >= {{ start_at }}
-            then {{ rep_ai_seconds(dbt.datediff(start_at, end_at, 'millisecond')) }}
+            then {{ rep_ai_seconds(rep_ai_milliseconds_between(start_at, end_at)) }}
     end
 {%- endmacro %}
 
@@ -199,8 +198,8 @@
 {% macro rep_ai_is_on_affected_day(time) -%}
     {%- set keys = rep_ai_affected_keys('day') -%}
     {%- set days = '(select cast(days.key as date) as day from (' ~ keys ~ ') as days)' -%}
-    {%- set first = dbt.dateadd('day', -1, 'min(d.day)') -%}
-    {%- set end = dbt.dateadd('day', 2, 'max(d.day)') -%}
+    {%- set first = rep_ai_later('min(d.day)', -1, 'day') -%}
+    {%- set end = rep_ai_later('max(d.day)', 2, 'day') -%}
     {%- if keys is none -%}
         {{ time }} is not null
     {%- else -%}
@@ -219,7 +218,7 @@
 {% macro rep_ai_host(address) -%}
     {%- set scheme = '^[a-zA-Z][a-zA-Z0-9+.-]*://' -%}
     {%- set user = '(?:[^/?#\\\\]*@)?' -%}
-    {%- set name = '[^]:@/?#[\\\\<>^|% \\t\\n\\r\\f\\v]+' -%}
+    {%- set name = '[^\\]:@/?#\\[\\\\<>^|% \\t\\n\\r\\f\\x0B]+' -%}
     {%- set host = '(\\[[0-9a-fA-F:.]+\\]|' ~ name ~ ')' -%}
     {%- set rest = '(?::[0-9]*)?(?:[/?#\\\\]|$)' -%}
     translate(

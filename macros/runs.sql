@@ -66,6 +66,10 @@
             {{- ',' if not loop.last }}
             {%- endfor %}
         )
+        {{ rep_ai_table_format(
+            graph.nodes['model.rep_ai.int_rep_ai__deliveries'],
+            parted_by='model' if 'model' in columns else none
+        ) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -75,7 +79,7 @@
     {%- if rep_ai_is_run() and flags.WHICH == 'run' and not load_relation(rep_ai_relation(node)) -%}
         {%- do adapter.create_schema(rep_ai_relation(node)) -%}
         {%- do adapter.cache_added(rep_ai_relation(node)) -%}
-        create table {{ rep_ai_relation(node) }} as
+        create table {{ rep_ai_relation(node) }} {{ rep_ai_table_format(node) }} as
         {{ adapter.dispatch('rep_ai_rows_of_seed', 'rep_ai')(node) }}
     {%- endif -%}
 {%- endmacro %}

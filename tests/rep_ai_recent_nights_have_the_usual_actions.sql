@@ -21,7 +21,7 @@ final as (
     select calendar.*
     from calendar
     inner join newest
-        on calendar.window_start_at >= {{ dbt.dateadd('day', -14, 'newest.window_end_at') }}
+        on calendar.window_start_at >= {{ rep_ai_later('newest.window_end_at', -14, 'day') }}
     where calendar.has_few_actions
 
 )

@@ -58,7 +58,7 @@ deliveries as (
 
 -- not by session, since the latest record may name another one; the listed dumps are all that have
 -- a record of these actions
-records as {{ 'not materialized' if not rep_ai_affected_keys('action') }} (
+records as {{ rep_ai_materialized(false) if not rep_ai_affected_keys('action') }} (
 
     select
         actions.*,
@@ -74,7 +74,7 @@ records as {{ 'not materialized' if not rep_ai_affected_keys('action') }} (
 ),
 
 -- few ids come twice
-repeated as materialized (
+repeated as {{ rep_ai_materialized() }} (
 
     select
         action_id,

@@ -87,7 +87,7 @@ covered as (
     from current_windows as ending
     inner join current_windows as others
         on
-            {{ dbt.dateadd('second', 1, 'ending.window_end_at') }} >= others.window_start_at
+            {{ rep_ai_later('ending.window_end_at', 1, 'second') }} >= others.window_start_at
             and ending.window_end_at < others.window_end_at
 
 ),

@@ -88,11 +88,12 @@ steps as (
         labelled.label is null or labelled.label = labelled.session_id as is_last_step
     from labels
     left join labels as labelled on labels.label = labelled.session_id
+    where {{ rep_ai_is_computed_once() }}
 
 ),
 
 -- what has something before it and after it; the earliest one has the least number
-links as materialized (
+links as {{ rep_ai_materialized() }} (
 
     select
         session_id,
@@ -106,12 +107,13 @@ links as materialized (
     from steps
     where
         not is_last_step
+        and {{ rep_ai_is_computed_once() }}
         and session_id in (select before.label from steps as before where not before.is_last_step)
 
 ),
 
 -- one step; where no link follows, the way stays where it is
-walked_0 as materialized (
+walked_0 as {{ rep_ai_materialized() }} (
 
     select
         links.link_number,
@@ -122,20 +124,7 @@ walked_0 as materialized (
 
 ),
 
-{% for round in range(rounds) -%}
-walked_{{ round + 1 }} as materialized (
-
-    select
-        so_far.link_number,
-        further.reached_number,
-        least(so_far.least_number, further.least_number) as least_number
-    from walked_{{ round }} as so_far
-    inner join walked_{{ round }} as further
-        on so_far.reached_number = further.link_number
-
-),
-
-{% endfor -%}
+{{ rep_ai_walk(rounds) }}
 -- a way that has not ended goes round a circle: its least number does not change any more
 ways as (
 
@@ -146,12 +135,13 @@ ways as (
         case
             when one_more.reached_number = walked.reached_number then null
             when beyond.least_number = around.least_number then around.least_number
-            else cast({{ too_long }} as {{ dbt.type_bigint() }})
+            else {{ rep_ai_fail(too_long) }}
         end as earliest_number
     from walked_{{ rounds }} as walked
     inner join walked_0 as one_more on walked.reached_number = one_more.link_number
     inner join walked_{{ rounds }} as around on walked.reached_number = around.link_number
     inner join walked_{{ rounds }} as beyond on around.reached_number = beyond.link_number
+    where {{ rep_ai_is_computed_once() }}
 
 ),
 

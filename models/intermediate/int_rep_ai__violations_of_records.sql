@@ -70,7 +70,7 @@ deliveries as (
 {%- do contents.append("coalesce(" ~ part ~ ", '-')") -%}
 {%- endfor -%}
 -- read several times, each time for few columns
-{{ model }} as not materialized (
+{{ model }} as {{ rep_ai_materialized(false) }} (
 
     select
         records.*,
@@ -128,18 +128,50 @@ broken_{{ model }} as (
 
 ),
 
-said_of_{{ model }} as (
+rules_of_{{ model }} as (
     {% for rule, condition, said in rules %}
     select
-        '{{ rule }}' as rule,
+        {{ loop.index }} as rule_number,
+        '{{ rule }}' as rule
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+-- each beside each rule: a branch for each rule would read all records again on some engines
+judged_{{ model }} as (
+
+    select
+        broken.*,
+        rules.rule_number,
+        rules.rule
+    from broken_{{ model }} as broken
+    cross join rules_of_{{ model }} as rules
+
+),
+
+said_of_{{ model }} as (
+
+    select
+        rule,
         {{ id }} as record_id,
         delivery_id,
-        {{ dbt.concat([said, "', position '", rep_ai_text('record_position')]) }} as detail
-    from broken_{{ model }}
-    where {{ condition }}
+        case rule_number
+            {%- for rule, condition, said in rules %}
+            when {{ loop.index }}
+                then {{ dbt.concat([said, "', position '", rep_ai_text('record_position')]) }}
+            {%- endfor %}
+        end as detail
+    from judged_{{ model }}
+    where
+        case rule_number
+            {%- for rule, condition, said in rules %}
+            when {{ loop.index }} then {{ condition }}
+            {%- endfor %}
+        end
 
     union all
-    {% endfor %}
+
     select
         'duplicate_id' as rule,
         contents.{{ id }} as record_id,
@@ -178,6 +210,24 @@ carried_by_{{ model }} as (
 
 ),
 
+fields_of_{{ model }} as (
+    {% for field in fields %}
+    select '{{ field.name }}' as field
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+carried_fields_of_{{ model }} as (
+
+    select
+        carried.*,
+        fields.field
+    from carried_by_{{ model }} as carried
+    cross join fields_of_{{ model }} as fields
+
+),
+
 {% endfor -%}
 violations as (
     {% for collection, (model, id) in collections.items() %}
@@ -190,19 +240,23 @@ violations as (
     from said_of_{{ model }}
 
     union all
-    {% for field in rep_ai_vendor_fields(collection) %}
+
     select
         'field_missing' as rule,
         '{{ collection }}' as entity,
-        '{{ field.name }}' as record_id,
+        field as record_id,
         delivery_id,
         {{ dbt.concat(["'in none of '", rep_ai_text('record_count'), "' records'"]) }} as detail
-    from carried_by_{{ model }}
-    where {{ field.name }}_count = 0
+    from carried_fields_of_{{ model }}
+    where
+        case field
+            {%- for field in rep_ai_vendor_fields(collection) %}
+            when '{{ field.name }}' then {{ field.name }}_count
+            {%- endfor %}
+        end = 0
 
     union all
     {% endfor %}
-    {%- endfor %}
     select
         'rejected_record' as rule,
         records.collection as entity,

@@ -41,9 +41,9 @@ active as (
         sum(
             case
                 when covered_until is null or covered_until < started_at
-                    then {{ dbt.datediff('started_at', 'ended_at', 'millisecond') }}
+                    then {{ rep_ai_milliseconds_between('started_at', 'ended_at') }}
                 when covered_until < ended_at
-                    then {{ dbt.datediff('covered_until', 'ended_at', 'millisecond') }}
+                    then {{ rep_ai_milliseconds_between('covered_until', 'ended_at') }}
                 else 0
             end
         ) as active_milliseconds

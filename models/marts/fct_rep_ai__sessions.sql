@@ -61,12 +61,14 @@ final as (
         sessions.duration_seconds,
         sessions.crossed_midnight,
         sessions.dump_count,
-        row_number() over (
-            partition by memberships.session_group_id
-            order by
-                case when sessions.started_at is null then 1 else 0 end,
-                sessions.started_at,
-                {{ rep_ai_by_code_point('sessions.session_id') }}
+        cast(
+            row_number() over (
+                partition by memberships.session_group_id
+                order by
+                    case when sessions.started_at is null then 1 else 0 end,
+                    sessions.started_at,
+                    {{ rep_ai_by_code_point('sessions.session_id') }}
+            ) as {{ dbt.type_bigint() }}
         ) as session_number_in_group,
         coalesce(action_counts.action_count, 0) as action_count,
         coalesce(interaction_counts.interaction_count, 0) as interaction_count,

@@ -50,9 +50,9 @@ nights as (
 
     select
         *,
-        extract(isodow from {{ dbt.dateadd('hour', 12, 'window_start_at') }}) in (6, 7)
+        {{ rep_ai_weekday(rep_ai_later('window_start_at', 12, 'hour')) }} in (6, 7)
             as is_weekend,
-        {{ dbt.datediff('window_start_at', 'window_end_at', 'millisecond') }} as length
+        {{ rep_ai_milliseconds_between('window_start_at', 'window_end_at') }} as length
     from windows
 
 ),
@@ -71,7 +71,7 @@ comparable as (
     inner join nights as others
         on
             nights.window_start_at > others.window_start_at
-            and others.window_start_at >= {{ dbt.dateadd('day', -28, 'nights.window_start_at') }}
+            and others.window_start_at >= {{ rep_ai_later('nights.window_start_at', -28, 'day') }}
             and abs(nights.length - others.length) <= 3600000
 
 ),
@@ -132,7 +132,7 @@ gaps as (
         {%- endfor %}
         false as has_few_actions
     from neighbours
-    where {{ dbt.dateadd('second', 1, 'covered_until') }} < window_start_at
+    where {{ rep_ai_later('covered_until', 1, 'second') }} < window_start_at
 
 ),
 

@@ -14,8 +14,7 @@ final as (
 
     select cast(days.activity_at as date) as activity_date
     from bounds
-    cross join
-        generate_series(bounds.first_date, bounds.last_date, interval '1 day') as days (activity_at)
+    {{ rep_ai_cross_join_days('bounds.first_date', 'bounds.last_date') }}
 
 )
 

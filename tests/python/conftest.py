@@ -7,13 +7,14 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import postgres as postgresql
+import spark
 from marts import VARIANTS, Compiled, compile_projects, read_manifest
-from postgres import server
 from replay import postgres_connection
 from warehouse import Warehouse, build
 
@@ -40,7 +41,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[dict[str, str]]:
     """A running PostgreSQL server, as the PG* environment variables that lead to it."""
-    with server() as variables:
+    with postgresql.server() as variables:
+        yield variables
+
+
+@pytest.fixture(scope="session")
+def spark_server() -> Iterator[dict[str, str]]:
+    """A running Spark thrift server, as the SPARK_* environment variables that lead to it."""
+    with ExitStack() as stack:
+        try:
+            variables = stack.enter_context(spark.server())
+        except spark.MissingError as error:
+            pytest.skip(str(error))
         yield variables
 
 

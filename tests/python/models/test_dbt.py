@@ -517,7 +517,7 @@ def test_a_comment_is_no_changed_code(project: Warehouse) -> None:
     [
         ("reading.sql", ("nullif({{ text }}, '')", "nullif({{ text }}, 'no id')"), "sessions"),
         ("reading.sql", ("when 'true' then", "when 'no flag' then"), "interactions"),
-        ("engines.sql", ("'[0-9]+'", "'[0-7]+'"), "actions"),
+        ("engines/duckdb.sql", ("'[0-9]+'", "'[0-7]+'"), "actions"),
         ("_staging__sources.yml", ("{pii: true, reads_as: id}", "{reads_as: text}"), "visitors"),
     ],
     ids=["id", "flag", "time", "field"],

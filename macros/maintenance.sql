@@ -1,0 +1,22 @@
+{#
+    What nightly deletes leave behind is given back: `dbt run-operation rep_ai_maintain`. Readers of
+    Spark's tables may look back `keep_days` days.
+#}
+{% macro rep_ai_maintain(keep_days=7) -%}
+    {%- set tables = [rep_ai_affected(), rep_ai_watermarks()] -%}
+    {%- for node in rep_ai_watched_nodes() if node.config.materialized == 'incremental' -%}
+        {%- do tables.append(rep_ai_relation(node)) -%}
+    {%- endfor -%}
+    {%- for table in tables if load_relation(table) -%}
+        {%- for sql in adapter.dispatch('rep_ai_maintain', 'rep_ai')(table, keep_days) -%}
+            {%- do print('rep_ai: ' ~ sql) -%}
+            {#- none of them within a transaction -#}
+            {%- call statement(auto_begin=false) %}{{ sql }}{% endcall -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# DuckDB uses again what is free. #}
+{% macro default__rep_ai_maintain(table, keep_days) -%}
+    {{ return([]) }}
+{%- endmacro %}
