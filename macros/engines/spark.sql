@@ -83,7 +83,10 @@
             then
                 {%- set value -%}
                     try_element_at(
-                        filter({{ spark__rep_ai_members(json) }}, each -> each.key = '"{{ name }}"'), -1
+                        filter(
+                            {{ spark__rep_ai_members(json) }}, each -> each.key = '"{{ name }}"'
+                        ),
+                        -1
                     ).value
                 {%- endset %}
                 case
@@ -124,34 +127,38 @@
     {%- set text = '"[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"' -%}
     {%- set others = '[{}\\[\\]:,]|[^"{}\\[\\]:,\\s]+' -%}
     {%- set token = (text ~ '|' ~ others) | replace('\\', '\\\\') -%}
+    {%- set nothing = 'cast(array() as array<struct<key string, value string>>)' -%}
+    {#- how deep, in which member, and what of its value -#}
+    {%- set state = "named_struct('depth', %s, 'key', %s, 'value', cast(%s as string), "
+        ~ "'found', %s)" -%}
+    {#- no value: the name of a member is awaited, or has just been read -#}
     aggregate(
         regexp_extract_all({{ json }}, '{{ token }}', 0),
-        {{ spark__rep_ai_so_far('0', "''", 'false', "''", "cast(array() as array<struct<key string, value string>>)") }},
+        {{ state | format('0', "''", 'null', nothing) }},
         (so_far, token) -> case
             when so_far.depth = 1 and token in (',', '}')
-                then {{ spark__rep_ai_so_far(
-                    "so_far.depth - if(token = '}', 1, 0)", "''", 'false', "''",
-                    'if(so_far.is_value, concat(so_far.found, array(struct(so_far.key, so_far.value))),'
-                    ~ ' so_far.found)'
+                then {{ state | format(
+                    "so_far.depth - if(token = '}', 1, 0)",
+                    "''",
+                    'null',
+                    'if(so_far.value is null, so_far.found, '
+                    ~ 'concat(so_far.found, array(struct(so_far.key, so_far.value))))'
                 ) }}
-            when so_far.depth = 1 and not so_far.is_value and token = ':'
-                then {{ spark__rep_ai_so_far('so_far.depth', 'so_far.key', 'true', "''", 'so_far.found') }}
-            when so_far.depth = 1 and not so_far.is_value
-                then {{ spark__rep_ai_so_far('so_far.depth', 'token', 'false', "''", 'so_far.found') }}
-            else {{ spark__rep_ai_so_far(
+            when so_far.depth = 1 and so_far.value is null
+                then {{ state | format(
+                    'so_far.depth',
+                    "if(token = ':', so_far.key, token)",
+                    "if(token = ':', '', null)",
+                    'so_far.found'
+                ) }}
+            else {{ state | format(
                 "so_far.depth + if(token in ('{', '['), 1, 0) - if(token in ('}', ']'), 1, 0)",
-                'so_far.key', 'so_far.is_value', 'concat(so_far.value, token)', 'so_far.found'
+                'so_far.key',
+                'if(so_far.depth = 0, null, concat(so_far.value, token))',
+                'so_far.found'
             ) }}
         end,
         so_far -> so_far.found
-    )
-{%- endmacro %}
-
-{# How far an object is read: how deep, and in which member. #}
-{% macro spark__rep_ai_so_far(depth, key, is_value, value, found) -%}
-    named_struct(
-        'depth', {{ depth }}, 'key', {{ key }}, 'is_value', {{ is_value }}, 'value', {{ value }},
-        'found', {{ found }}
     )
 {%- endmacro %}
 
