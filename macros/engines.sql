@@ -66,6 +66,12 @@
 {% macro rep_ai_lock() -%}
     {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
+{% macro rep_ai_plan() -%}
+    {{ return(adapter.dispatch('rep_ai_plan', 'rep_ai')() if rep_ai_is_at_work()) }}
+{%- endmacro %}
+{% macro rep_ai_tidy() -%}
+    {{ return(adapter.dispatch('rep_ai_tidy', 'rep_ai')() if rep_ai_is_at_work()) }}
+{%- endmacro %}
 {% macro rep_ai_create_functions() -%}
     {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
 {%- endmacro %}
@@ -162,6 +168,13 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 
 {# Let another process that builds the same model, or opens a batch too, come to its end. #}
 {% macro default__rep_ai_lock() -%}
+{%- endmacro %}
+
+{# Before and after an incremental model: what a planner has to know, and must not leave behind. #}
+{% macro default__rep_ai_plan() -%}
+{%- endmacro %}
+
+{% macro default__rep_ai_tidy() -%}
 {%- endmacro %}
 
 {# Functions that an engine needs and does not have; made at the start of each run. #}

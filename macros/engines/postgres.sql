@@ -56,9 +56,34 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro postgres__rep_ai_plan() -%}
+    {#- it takes what a run has just listed for next to nothing, and loops over it for hours; to
+        have it counted would let models wait for each other; until the transaction ends -#}
+    set local enable_nestloop = off;
+    set local jit = off
+{%- endmacro %}
+
+{% macro postgres__rep_ai_tidy() -%}
+    {%- if rep_ai_state().is_anew %}
+    {#- the server counts by itself too, but a minute later at the earliest #}
+    analyze {{ this }};
+    {%- endif %}
+    {#- dbt's table is kept by the session, which a pooler hands on to other clients #}
+    discard temp
+{%- endmacro %}
+
 {% macro postgres__rep_ai_create_functions() -%}
     {%- set schema = adapter.quote(target.schema) %}
+    {#- not raised by the server: dbt goes on after a hook that fails there #}
+    {%- set encoding = run_query('show server_encoding').rows[0][0] if execute %}
+    {{- exceptions.raise_compiler_error(
+        'the encoding of the database is ' ~ encoding ~ ', which does not hold all texts as they'
+        " are; make another one, with `create database NAME encoding 'UTF8' template template0`,"
+        ' and set PGDATABASE to it'
+    ) if execute and encoding != 'UTF8' }}
     do $do$
+    declare
+        raw_table regclass;
     begin
         -- another run may be about the same: two would end with `tuple concurrently updated`
         perform pg_advisory_xact_lock(7370112097);
@@ -66,6 +91,13 @@
         if to_regnamespace('{{ schema }}') is null then
             create schema {{ schema }};
         end if;
+        -- the planner knows nothing of what was just loaded
+        for raw_table in
+            select relid from pg_stat_user_tables
+            where schemaname = '{{ var('rep_ai_source_schema') }}' and n_mod_since_analyze > 0
+        loop
+            execute format('analyze %s', raw_table);
+        end loop;
         -- before version 16 nothing but an error tells that a text is not JSON
         create or replace function {{ schema }}.rep_ai_json_text(object text, key text)
         returns text language plpgsql immutable strict as $function$

@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL server for the tests."""
+"""A throwaway PostgreSQL server for the tests, and a pooler before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,21 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 jit = off
+"""
+
+NO_POOLER = "this test needs pgbouncer (Debian, Ubuntu: apt install pgbouncer)"
+
+POOLER = """
+[databases]
+* = host={PGHOST} port={PGPORT} user={PGUSER} password={PGPASSWORD}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+server_round_robin = {round_robin}
+ignore_startup_parameters = options
 """
 
 # The shell holds the server as long as its standard input is open, so the server stops and is
@@ -93,6 +109,60 @@ def server() -> Iterator[dict[str, str]]:
                 "PGPASSWORD": password,
                 "PGDATABASE": "postgres",
             }
+
+
+@contextmanager
+def pooler(
+    variables: dict[str, str], mode: str, *, round_robin: bool = False
+) -> Iterator[dict[str, str]]:
+    """Run pgbouncer before a server.
+
+    Args:
+        variables: the PG* environment variables that lead to the server.
+        mode: `session` or `transaction`.
+        round_robin: whether the session that was used first is given next, else the last.
+
+    Yields:
+        The variables that lead a client to the pooler.
+
+    Raises:
+        RuntimeError: it cannot be had; says what to install, or what it said.
+    """
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise RuntimeError(NO_POOLER)
+    account = _account()
+    parent = None if account.user is None else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="rep_ai_pooler_", dir=parent) as name:
+        config, log = Path(name) / "pgbouncer.ini", Path(name) / "log"
+        port = _free_port()
+        config.write_text(
+            POOLER.format(**variables, port=port, mode=mode, round_robin=int(round_robin))
+        )
+        if account.user is not None:
+            for path in (config.parent, config):
+                os.chown(path, account.user, -1)
+        with (
+            log.open("w") as said,
+            subprocess.Popen([program, config], stderr=said, **account._asdict()) as process,
+        ):
+            try:
+                _await_port(port, process, log)
+                yield {**variables, "PGHOST": "127.0.0.1", "PGPORT": str(port)}
+            finally:
+                process.kill()
+
+
+def _await_port(port: int, process: subprocess.Popen[str], log: Path) -> None:
+    """Wait until a program listens."""
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"pgbouncer did not start:\n{log.read_text()}")
 
 
 def _account() -> _Account:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # an arbitrary number that all runs of this project share
 ADVISORY_LOCK = 0x7265705F6169
 
+# how often a pooler is asked whose session it gives; busy ones may give the same once by chance
+TRIES = 10
 
 # the settings of a target that libpq takes as they are
 ADDRESS = (
@@ -80,7 +82,16 @@ class Postgres:
                 ) from None
 
     def connect(self) -> Any:
-        """Open a connection."""
+        """Open a connection to a database that may be written to."""
+        connection = self._open()
+        try:
+            self._check(connection)
+        except Exception:
+            connection.close()
+            raise
+        return connection
+
+    def _open(self) -> Any:
         try:
             import psycopg2
         except ImportError:
@@ -93,6 +104,56 @@ class Postgres:
             raise DestinationError(one_line(error), where=self.name) from None
         connection.autocommit = True
         return connection
+
+    def _check(self, connection: Any) -> None:
+        """Refuse a database that would change texts, and a pooler that would hand on the lock.
+
+        Raises:
+            DestinationError: it is one of them.
+        """
+        encoding, process = self._ask(connection, "current_setting('server_encoding')")
+        if encoding != "UTF8":
+            raise DestinationError(
+                f"the encoding of the database is {encoding}, which does not hold all texts as "
+                "they are",
+                where=self.name,
+                to_do="make another one, with `create database NAME encoding 'UTF8' template "
+                "template0`, and set PGDATABASE to it",
+            )
+        # some proxies that share nothing have numbers of their own, too
+        if process != connection.info.backend_pid and self._is_shared(connection):
+            raise DestinationError(
+                "a pooler such as pgbouncer shares sessions of the server among its clients, so "
+                "that others would get the lock and the settings of a run",
+                where=self.name,
+                to_do="name host and port of the server itself, or of a pooler that keeps a "
+                "session for each client (pool_mode = session)",
+            )
+
+    def _is_shared(self, connection: Any) -> bool:
+        """Whether a session of ours is given several of the server's, or two of ours the same.
+
+        The pooler may give the one that was used last, or first, and to other clients meanwhile.
+        """
+        with closing(self._open()) as other:
+            for _ in range(TRIES):
+                first, second, of_other = (
+                    self._ask(each)[-1] for each in (connection, connection, other)
+                )
+                if first != second or first == of_other:
+                    return True
+        return False
+
+    def _ask(self, connection: Any, *values: str) -> Any:
+        """Values of the server, and the number of the process that says them."""
+        import psycopg2
+
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"select {', '.join([*values, 'pg_backend_pid()'])}")
+                return cursor.fetchone()
+            except psycopg2.Error as error:
+                raise DestinationError(one_line(error), where=self.name) from None
 
     def connect_to_read(self) -> Any:
         """Open a connection that can change nothing."""
