@@ -63,6 +63,9 @@
 {% macro rep_ai_set_watermark(batch=none, code=none) -%}
     {{ return(adapter.dispatch('rep_ai_set_watermark', 'rep_ai')(batch, code)) }}
 {%- endmacro %}
+{% macro rep_ai_is_one_of_few(value, keys) -%}
+    {{ return(adapter.dispatch('rep_ai_is_one_of_few', 'rep_ai')(value, keys)) }}
+{%- endmacro %}
 {% macro rep_ai_lock() -%}
     {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
@@ -168,6 +171,11 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 
 {# Let another process that builds the same model, or opens a batch too, come to its end. #}
 {% macro default__rep_ai_lock() -%}
+{%- endmacro %}
+
+{# Whether a value is one of a query's, which gives but few. #}
+{% macro default__rep_ai_is_one_of_few(value, keys) -%}
+    {{ value }} in ({{ keys }})
 {%- endmacro %}
 
 {# Before and after an incremental model: what a planner has to know, and must not leave behind. #}

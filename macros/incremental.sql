@@ -55,7 +55,13 @@
 #}
 {% macro rep_ai_is_affected(column) -%}
     {%- set keys = rep_ai_affected_keys(*varargs) -%}
-    {{ 'true' if keys is none else column ~ ' in (' ~ keys ~ ')' }}
+    {%- if keys is none -%}
+        true
+    {%- elif 'delivery' in varargs -%}
+        {{ rep_ai_is_one_of_few(column, keys) }}
+    {%- else -%}
+        {{ column }} in ({{ keys }})
+    {%- endif -%}
 {%- endmacro %}
 
 {#

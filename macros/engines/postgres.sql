@@ -56,6 +56,11 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro postgres__rep_ai_is_one_of_few(value, keys) -%}
+    {#- unlike `in` it reaches into views, which otherwise type all records of all dumps first -#}
+    {{ value }} = any(array({{ keys }}))
+{%- endmacro %}
+
 {% macro postgres__rep_ai_plan() -%}
     {#- it takes what a run has just listed for next to nothing, and loops over it for hours; to
         have it counted would let models wait for each other; until the transaction ends -#}

@@ -78,6 +78,7 @@ deliveries as (
         deliveries.window_end_at
     from {{ ref('stg_rep_ai__' ~ model) }} as records
     inner join deliveries on records.delivery_id = deliveries.delivery_id
+    where {{ rep_ai_is_affected('records.delivery_id', 'delivery') }}
 
 ),
 
