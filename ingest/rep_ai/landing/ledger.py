@@ -5,7 +5,7 @@ from datetime import UTC
 
 from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
 from rep_ai.landing.raw_tables import TABLES
-from rep_ai.landing.results import LOADED, REJECTED
+from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
 from rep_ai.landing.sources import State
 
 
@@ -56,4 +56,8 @@ def read(destination: Destination, schema: str) -> Ledger:
             if status == LOADED:
                 ledger.contents[delivery_id] = url
             ledger.seen.add((state, delivery_id))
+    for state, delivery_id in ledger.seen:
+        # nothing waits where another copy was loaded
+        if ledger.states[state] == REJECTED and delivery_id in ledger.contents:
+            ledger.states[state] = DUPLICATE
     return ledger

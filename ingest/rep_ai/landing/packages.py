@@ -7,6 +7,7 @@ packages are ever looked at.
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from rep_ai.dump.document import Document, EqualKeysError, Header
+from rep_ai.dump.document import Document, EqualKeysError, Header, read_time
 from rep_ai.dump.text import RejectedError
 from rep_ai.landing import pipeline
 from rep_ai.landing.destinations import Destination
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 # files of at least so many bytes in all make a package
 PACKAGE_BYTES = 256 << 20
+# so long before its window ends may a file have been written: clocks and zones differ
+MOST_AHEAD = timedelta(hours=48)
 
 
 class _RestartError(Exception):
@@ -163,10 +166,16 @@ class Package:
         reason = document.rejection or self._rejections.get(identity)
         if reason is not None:
             return loaded._replace(status=REJECTED, reason=reason)
-        earlier = {result.delivery_id: result.file.url for result in reversed(self.results)}
+        earlier = {
+            result.delivery_id: result.file.url
+            for result in reversed(self.results)
+            if result.status != REJECTED
+        }
         first = self.ledger.contents.get(identity) or earlier.get(identity)
         if first is not None:
             return loaded._replace(status=DUPLICATE, reason=f"the same content as {first}")
+        if (reason := _too_early(file, document.header)) is not None:
+            return loaded._replace(status=REJECTED, reason=reason)
         document.careful = identity in self._careful
         try:
             batches = document.batches()
@@ -181,6 +190,22 @@ class Package:
             self._rejections[identity] = str(error)
             raise _RestartError from None
         return loaded
+
+
+def _too_early(file: SourceFile, header: Header) -> str | None:
+    """Why a file cannot tell of its whole window, if so: it was written long before its end."""
+    end = datetime.fromtimestamp((read_time(header.end_time) or 0) / 1000, UTC).replace(tzinfo=None)
+    written = file.modified_at or datetime.now(UTC).replace(tzinfo=None)
+    if end - written <= MOST_AHEAD:
+        return None
+    at = f"{written:%Y-%m-%d %H:%M} UTC"
+    known, unknown = f"the file was last modified ({at})", f"now ({at}; the store tells no time)"
+    return (
+        f"its window ends {end:%Y-%m-%d %H:%M} UTC, more than 48 hours after "
+        f"{known if file.modified_at else unknown}, and no dump tells of what is to come; ask for "
+        f"the dump again, or where the window is right, "
+        f"{'upload or touch the file' if file.modified_at else 'set the clock right'}"
+    )
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import duckdb
 import pytest
 import zstandard
 
-from dumps import NIGHT, dump, write
+from dumps import HOUR, NIGHT, dump, write
+from dumps import document as dump_of
 from loads import Place, torn
 from rep_ai.commands.ingest import ingest as land_files
 from rep_ai.dump import chunks, document
@@ -131,8 +133,8 @@ def test_exactly_once(dumps: Path, database: Path) -> None:
     assert outcome(ingest(dumps, database)) == {"known": 3, "duplicate": 1}
     assert users(database) == loaded
     # an old file that comes late, and two of one content at once
-    write(dumps / "late.json", dump(1), modified_at=1)
-    write(dumps / "late again.json", dump(1), modified_at=2)
+    write(dumps / "late.json", dump(1), modified_at=1_770_000_001)
+    write(dumps / "late again.json", dump(1), modified_at=1_770_000_002)
     assert outcome(ingest(dumps, database)) == {"known": 4, "loaded": 1, "duplicate": 1}
     # one name, other content, of the same size too
     changed = dump(0).replace(b'"x"', b'"y"')
@@ -274,6 +276,64 @@ def test_another_major(dumps: Path, database: Path) -> None:
     assert outcome(ingest(dumps, database, **options)) == {"known": 1, "loaded": 1}
     assert outcome(ingest(dumps, database, **options)) == {"known": 2}
     assert outcome(ingest(dumps, database)) == {"known": 2}
+
+
+@pytest.mark.parametrize(("milliseconds", "status"), [(0, "loaded"), (1, "rejected")])
+def test_a_window_of_the_future(
+    dumps: Path, database: Path, milliseconds: int, status: str
+) -> None:
+    """A window ends 48 hours after its file was last modified, and not a millisecond later."""
+    end = (1_760_000_000 + 48 * 3600) * 1000 + milliseconds
+    write(dumps / "a.json", dump_of(NIGHT, end), modified_at=1_760_000_000)
+    assert outcome(ingest(dumps, database)) == {status: 1}
+
+
+def test_a_file_that_was_written_too_early(dumps: Path, database: Path) -> None:
+    """It is told apart by its time alone, so a later time, here or of a copy, lets it be loaded."""
+    place = Place(dumps.parent, {})
+    early = write(dumps / "a.json", dump(0), modified_at=1_000_000_000)
+    write(dumps / "b.json", dump_of(4_000_000_000_000, 4_070_995_200_000))
+    found = place.run("ingest", dumps)
+    assert found.returncode == 3
+    for said in (
+        "a.json: its window ends 2025-03-10 06:00 UTC, more than 48 hours after the file was last "
+        "modified (2001-09-09 01:46 UTC)",
+        "b.json: its window ends 2099-01-02 00:00 UTC",
+    ):
+        assert said in found.stdout + found.stderr
+    assert outcome(ingest(dumps, database)) == {"rejected": 2}
+    assert outcome(ingest(dumps, database)) == {"still_rejected": 2}
+    assert outcome(ingest(dumps, database, retry_rejected=True)) == {"rejected": 2}
+    # another state of the file
+    os.utime(early, (1_780_000_000, 1_780_000_000))
+    assert outcome(ingest(dumps, database)) == {"loaded": 1, "still_rejected": 1}
+    # what is loaded is known to be good
+    os.utime(early, (1_000_000_000, 1_000_000_000))
+    write(dumps / "c.json", dump(0), modified_at=1_000_000_001)
+    assert outcome(ingest(dumps, database)) == {"known": 1, "duplicate": 1, "still_rejected": 1}
+    check_whole(database, "raw")
+
+
+def test_a_copy_that_was_written_too_early(dumps: Path, database: Path) -> None:
+    """In one run the copy that may be loaded is, whichever of them is read first."""
+    for night, times in enumerate([(1, 1_780_000_000), (1_780_000_000, 1)]):
+        for name, moment in zip("ab", times, strict=True):
+            write(dumps / f"{night} {name}.json", dump(night), modified_at=moment)
+    assert outcome(ingest(dumps, database)) == {"loaded": 2, "duplicate": 1, "rejected": 1}
+
+
+def test_a_future_window_where_the_store_tells_no_time(
+    dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the run stands in."""
+    monkeypatch.setattr(sources, "moment", lambda _: None)
+    now = round(time.time() * 1000)
+    write(dumps / "a.json", dump_of(now, now + 47 * HOUR))
+    write(dumps / "b.json", dump_of(now, now + 49 * HOUR))
+    report = ingest(dumps, database)
+    assert outcome(report) == {"loaded": 1, "rejected": 1}
+    ((url, reason),) = report.rejected
+    assert url.endswith("b.json") and "48 hours after now" in reason and "clock" in reason
 
 
 def test_rejected_halfway(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def dump(night: int = 0, **members: Any) -> bytes:
     return document(start, start + DAY, **{"users": users, **members})
 
 
-def write(path: Path, content: bytes, modified_at: int = 1_741_600_000) -> Path:
+def write(path: Path, content: bytes, modified_at: int = 1_780_000_000) -> Path:
     """A file of that age."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -334,6 +334,7 @@ MODIFIED: tuple[datetime | None, ...] = (
     datetime(2026, 1, 2),
     None,
 )
+TOO_EARLY = datetime(2000, 1, 1)  # before any window ends: such a file is rejected
 
 
 # ------------------------------------------------------------------------------------------ windows
@@ -626,6 +627,7 @@ BREAKAGES = (
     "nan",
     "trailing_comma",
     "two_documents",
+    "future",
     "not_utf8",
     "array",
     "empty",
@@ -641,6 +643,7 @@ def broken(document: Obj, how: str) -> bytes:
         "version": ("version", "1.0"),
         "no_version": ("version", None),
         "reversed": ("end_time", early),
+        "future": ("end_time", Num("4102444799999")),
         "unreadable_window": ("start_time", "yesterday"),
         "kind": ("unique_visitor_sessions", Arr(())),
         "nan": ("score", Verbatim("NaN")),
@@ -671,9 +674,11 @@ def histories(draw: st.DrawFn, max_windows: int = 5) -> list[Delivery]:
         modified_at = sample(draw, MODIFIED)
         content = document_bytes(document, sample(draw, STYLES))
         deliveries.append(Delivery(content, modified_at))
-        match sample(draw, weighted((7, "once"), (1, "again"), (1, "broken"))):
+        match sample(draw, weighted((7, "once"), (1, "again"), (1, "broken"), (1, "early"))):
             case "again":  # the same content as another file
                 deliveries.append(Delivery(content, sample(draw, MODIFIED)))
+            case "early":  # rejected on its own, whether the other one came before or after
+                deliveries.append(Delivery(content, TOO_EARLY))
             case "broken":  # mostly a failed re-delivery of the same window
                 content = broken(document, sample(draw, BREAKAGES))
                 deliveries.append(Delivery(content, modified_at))

@@ -149,7 +149,7 @@ EDITS = "drop drop empty relabel owners retell retell reverse anew same users"
 MOVES = ("higher", "higher", "higher", "equal, later", "equal, later", "equal, earlier", "lower",
          "lower", "copied later", "copied earlier", "copied earlier", "as before", "as before",
          "as before", "moved", "moved", "rejected", "copied to another window")
-FAULTS = ("truncated", "other major", "no length", "backwards")
+FAULTS = ("truncated", "other major", "no length", "backwards", "of the future")
 SETTINGS = ("zone", "zone", "zone", "unknown types", "types", "types", "all")
 # D delivers, C changes settings, H does harm.
 RECIPES = "D D D DD DDD DH HD DHD DHD DHDH HDHD DHHD C CD DC CHC CDC CHDC DCHD DHC CH H DDDD CDHD"
@@ -515,7 +515,9 @@ class _Author:
     def rejectable(self, old: Dump) -> File:
         bad, fault, (start, end) = self.edited(old), self.named("rejected", FAULTS), old.window
         bad.version = self.pick(("2.0.0", "0.9.0")) if fault == "other major" else "1.0.0"
-        bad.window = {"no length": (start, start), "backwards": (end, start)}.get(fault, bad.window)
+        windows = {"no length": (start, start), "backwards": (end, start)}
+        windows["of the future"] = (start, end + 3 * 365 * DAY)  # files are of January 2026
+        bad.window = windows.get(fault, bad.window)
         content = self.written(bad).rstrip()
         content = content[: -self.rng.randint(1, 40)] if fault == "truncated" else content
         self.rejected.append(content)

@@ -143,7 +143,7 @@ class Sent:
     modified_at: datetime
 
 
-BASE = datetime(2026, 1, 1)
+BASE = datetime(2026, 6, 1)  # after the last night that any plan delivers
 EMPTY: dict[str, Node] = {name: Obj(()) if kind is dict else Arr(()) for name, kind in KIND.items()}
 # nights 0, 1 and 3, and one a month later: what lies between comes late, or never
 FIRST_NIGHTS = (0, 1, 3, 34)
@@ -824,7 +824,11 @@ class Replay:
             run = self.incremental.ingest(self._dumps)
             self.counts["kills"] += run.kill(0, delivery.killed_after_ms)
         rejected = any(
-            read_dump(Delivery(path.read_bytes(), None)) is None for path in self._dumps.iterdir()
+            read_dump(
+                Delivery(path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC))
+            )
+            is None
+            for path in self._dumps.iterdir()
         )
         for run in [w.ingest(self._dumps) for w in (self.incremental, self.refreshed)]:
             run.ends_with(0, 3 if rejected else 0)

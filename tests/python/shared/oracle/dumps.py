@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
@@ -51,6 +51,7 @@ JSON_COLUMNS = frozenset({"properties"})  # whose spelling is not promised
 SUPPORTED_MAJOR = 1
 FIRST_TIME = 946_684_800_000  # 2000-01-01
 AFTER_LAST_TIME = 4_102_444_800_000  # 2100-01-01
+MOST_AHEAD = timedelta(hours=48)  # a window ends at most so long after the file was modified
 ADJOINING = 1_000  # windows adjoin where the next starts at most so long after the last one ends
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -194,6 +195,14 @@ def entries_of(collection: Json) -> list[tuple[str | None, Json]]:
     return [(None, entry) for entry in collection] if isinstance(collection, list) else []
 
 
+def is_too_early(delivery: Delivery, window_end: int) -> bool:
+    """Section 3: whether a file was modified, or else this run takes place, before its window."""
+    ends_at = timestamp(window_end)
+    assert ends_at is not None
+    known = datetime.now(UTC) if delivery.modified_at is None else delivery.modified_at
+    return ends_at > modified(known) + MOST_AHEAD
+
+
 def read_dump(delivery: Delivery) -> Dump | None:
     """An accepted delivery, or None for one that section 3 rejects."""
     try:
@@ -208,7 +217,7 @@ def read_dump(delivery: Delivery) -> Dump | None:
         return None
     start = read_time(as_text(document.get("start_time")))
     end = read_time(as_text(document.get("end_time")))
-    if start is None or end is None or start >= end:
+    if start is None or end is None or start >= end or is_too_early(delivery, end):
         return None
     for entity, kind in KIND.items():
         collection = document.get(entity)
@@ -265,18 +274,19 @@ def precedence(dump: Dump) -> tuple[tuple[tuple[int, str], ...], datetime, str]:
 def dumps_by_window(deliveries: Iterable[Delivery]) -> dict[Window, list[Dump]]:
     """Accepted deliveries, one per content, by window; the current one of each window is last.
 
-    The time of a content is the earliest among all files that hold it.
+    The time of a content is the earliest among all files that hold it, those included that were
+    modified too early to be accepted themselves.
     """
-    earliest: dict[bytes, Delivery] = {}
+    earliest: dict[bytes, datetime] = {}
+    accepted: dict[bytes, Dump] = {}
     for delivery in deliveries:
-        known = earliest.get(delivery.content)
-        if known is None or modified(delivery.modified_at) < modified(known.modified_at):
-            earliest[delivery.content] = delivery
+        content, moment = delivery.content, modified(delivery.modified_at)
+        earliest[content] = min(earliest.get(content, moment), moment)
+        if content not in accepted and (dump := read_dump(delivery)) is not None:
+            accepted[content] = dump
     windows: dict[Window, list[Dump]] = defaultdict(list)
-    for delivery in earliest.values():
-        dump = read_dump(delivery)
-        if dump is not None:
-            windows[dump.window].append(dump)
+    for content, dump in accepted.items():
+        windows[dump.window].append(replace(dump, modified_at=earliest[content]))
     for versions in windows.values():
         versions.sort(key=precedence)
     return dict(windows)
