@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rep_ai.dump import chunks
+from rep_ai.dump.diagnosis import TIME_RANGE_MS, has_version, time_meant, version_meant
 from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, Collection
 from rep_ai.dump.json_text import UnreadableError, flaw, json_object, storable, value_text
 from rep_ai.dump.records import Shape, columns_of, read
@@ -25,9 +26,6 @@ from rep_ai.dump.text import TOO_DEEP, RejectedError, Text
 
 # other entries that are held at once
 MAX_ROWS = 100_000
-
-# 2000-01-01 to 2100-01-01 UTC
-TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
 
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -144,10 +142,7 @@ class Document:
         header = self.header
         version = _SEMVER.fullmatch(header.version or "")
         if version is None:
-            raise RejectedError(
-                f"`version` is {_shown(header.version)}, not a semantic version such as 1.0.0; "
-                "ask for the dump again"
-            )
+            raise RejectedError(self._no_version())
         if version[1] != str(supported_major):
             raise RejectedError(
                 f"version {_shown(header.version)} is not {supported_major}.x, and another major "
@@ -155,11 +150,36 @@ class Document:
             )
         start, end = read_time(header.start_time), read_time(header.end_time)
         if start is None or end is None or start >= end:
-            raise RejectedError(
-                f"no readable window: `start_time` is {_shown(header.start_time)}, `end_time` "
-                f"{_shown(header.end_time)}, and two epoch milliseconds in order are needed; "
-                "ask for the dump again"
+            times = {"start_time": header.start_time, "end_time": header.end_time}
+            wrong = {name: time_meant(text) for name, text in times.items() if not read_time(text)}
+            told = ", ".join(f"`{name}` is {_shown(text)}" for name, text in times.items())
+            to_do = "two epoch milliseconds in order are needed; ask for the dump again"
+            if wrong and None not in wrong.values():
+                spelled = ", ".join(f"`{name}` as {moment}" for name, moment in wrong.items())
+                to_do = f"epoch milliseconds are needed: ask for it with {spelled}"
+            raise RejectedError(f"no readable window: {told}, and {to_do}")
+
+    def _no_version(self) -> str:
+        """What a document without a semantic version has instead, and what to do."""
+        version = self.header.version
+        if (meant := version_meant(version, _SEMVER.fullmatch)) is not None:
+            return (
+                f"`version` is {_shown(version)}, not a semantic version: it can only mean "
+                f'{meant}, so ask for the dump with "version": "{meant}"'
             )
+        if not self._collections and not self._text.members.keys() & set(HEADER_FIELDS):
+            for name, span in self._text.members.items():
+                if has_version(self._text.raw, span):
+                    return (
+                        f"`version` is missing: the dump is within {_shown(name)}, and has to be "
+                        "the document itself; take it out"
+                    )
+            if names := ", ".join(map(_shown, [*self._text.members][:3])):
+                return f"`version` is missing, this is no dump: it has {names}; check the source"
+        return (
+            f"`version` is {_shown(version)}, not a semantic version such as 1.0.0; "
+            "ask for the dump again"
+        )
 
     def batches(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield (raw table, rows) for all entries, collection after collection.

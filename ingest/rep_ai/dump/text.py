@@ -13,18 +13,13 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
+from rep_ai.dump import diagnosis
 from rep_ai.dump.json_text import members, offset
 
 TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# what a dump may be mistaken for, by its first bytes
-_OTHER_KINDS = {
-    "compressed twice": (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
-    "a zip archive": (b"PK\x03\x04",),
-    "compressed by bzip2, not by gzip or zstd": (b"BZh",),
-}
-_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8; ask for the dump again"
+_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for it in UTF-8"
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 # what JSON has no words for, and some libraries write
 _NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
@@ -73,19 +68,17 @@ class Text:
         try:
             self.members = self._found_members()
         except msgspec.ValidationError:
-            raise RejectedError(
-                "the document is not a JSON object: it is no dump; check the source"
-            ) from None
+            head = self.raw[self._start : self._start + diagnosis.LOOK_BYTES]
+            raise RejectedError(diagnosis.of_value(head)) from None
         except msgspec.DecodeError as error:
-            raise RejectedError(f"not JSON: {self._why(error)}; ask for the dump again") from None
+            raise RejectedError(self._why(error)) from None
         except RecursionError:
             raise RejectedError(TOO_DEEP) from None
 
     def _check_encoding(self) -> None:
-        start = self.raw[:4]
-        for kind, marks in _OTHER_KINDS.items():
-            if start.startswith(marks):
-                raise RejectedError(f"the document is {kind}; check the source")
+        start = self.raw[: diagnosis.LOOK_BYTES]
+        if reason := diagnosis.by_bytes(start):
+            raise RejectedError(reason)
         if b"\0" in (start[1:2], start[2:3]) or start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise RejectedError(_OTHER_ENCODING.format("UTF-16 or UTF-32"))
         blank = _BLANK.match(self.raw)
@@ -117,14 +110,19 @@ class Text:
         return members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1)
 
     def _why(self, error: msgspec.DecodeError) -> str:
-        """What is wrong with the grammar, and where."""
+        """What is wrong with the grammar, and where, or what it is instead; and what to do."""
         why = str(error).removeprefix("JSON is malformed: ")
         why = why[:1].lower() + why[1:]
         place = re.search(r"byte (\d+)", why)
         at = int(place[1]) + self._start if place else 0
         if place and (found := _NO_NUMBER.search(self.raw, max(at - 1, 0), at + 10)):
-            return f"{found[0].decode()} is no number ({place[0]})"
-        return why
+            why = f"{found[0].decode()} is no number ({place[0]})"
+        else:
+            is_whole = why.startswith("trailing characters")
+            # the byte is counted from 1
+            if reason := diagnosis.of_text(self.raw, self._start, at - 1 if is_whole else None):
+                return reason
+        return f"not JSON: {why}; ask for the dump again"
 
     def _decoded(self) -> dict[str, slice]:
         text = memoryview(self.parsed)[self._start :]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import gzip
 import hashlib
+import io
 import json
+import lzma
 import resource
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import example, given
 
 from documents import MIDNIGHT, chunks_of, documents, dump, read, rejection
@@ -108,11 +115,13 @@ def test_not_json(write: Callable[[bytes], Path], value: str) -> None:
     [
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not JSON"),
-        (dump() + dump(), "not JSON: trailing characters"),
-        (dump() + b"\n" + dump(), "not JSON: trailing characters"),
-        (dump() + b"\0", "not JSON"),
+        (dump() + b" ]", "not JSON: trailing characters"),
+        (dump()[:-1], "not JSON: input data was truncated"),
+        (dump() + b"\0", "NUL bytes follow the document"),
+        (dump() + b"\n" + bytes(9000), "NUL bytes follow the document"),
+        (bytes(9000), "begins with NUL bytes"),
         (b"\0" + dump(), "not JSON"),
-        (b"[" + dump() + b"]", "not a JSON object"),
+        (b"[" + dump() + b"]", "not a JSON object, but an array"),
         (b"null", "not a JSON object"),
         (b'"text"', "not a JSON object"),
         (b"7", "not a JSON object"),
@@ -120,19 +129,6 @@ def test_not_json(write: Callable[[bytes], Path], value: str) -> None:
         (b"\xef\xbb\xbf", "the file is empty"),
         (dump(b'"x": NaN'), "NaN is no number"),
         (b"\xef\xbb\xbf" + dump(b'"x": -Infinity'), "-Infinity is no number"),
-        (gzip.compress(dump(), mtime=0), "compressed twice"),
-        (b"PK\x03\x04" + dump(), "zip"),
-        (dump().decode().encode("utf-16"), "UTF-16"),
-        (dump().decode().encode("utf-16-le"), "UTF-16"),
-        (dump().decode().encode("utf-32"), "UTF-32"),
-        (b"\x80", "not UTF-8"),
-        *(
-            (dump(b'"x": "' + 70 * b"a" + text + b'"'), "not UTF-8")
-            for text in (
-                *(b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc3", b"\xe2\x82"),
-                *(b"\xed\xa0\x80", b"\xed\xa0\x80\xed\xb0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88"),
-            )
-        ),
         (dump(b'"users": []'), "`users` is not an object"),
         (dump(b'"unique_visitors": "text"'), "`unique_visitors` is not an object"),
         (dump(b'"unique_visitor_session_actions": {}'), "is not an array"),
@@ -144,6 +140,164 @@ def test_no_dump(write: Callable[[bytes], Path], content: bytes, reason: str) ->
     said = rejection(write(content))
     assert reason in said
     assert "ask for the dump again" in said or "check the source" in said
+
+
+def packed(kind: str) -> bytes:
+    """A dump in an archive."""
+    whole = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr("dump.json", dump())
+    else:
+        with tarfile.open(fileobj=whole, mode="w", format=TAR_FORMATS[kind]) as archive:
+            member = tarfile.TarInfo("dump.json")
+            member.size = len(dump())
+            archive.addfile(member, io.BytesIO(dump()))
+    return whole.getvalue()
+
+
+TAR_FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT, "ustar": tarfile.USTAR_FORMAT}
+APPLE_DOUBLE = b"\0\x05\x16\x07\0\2\0\0Mac OS X        " + bytes(40)
+DENIED = b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code><Message>No</Message></Error>"
+HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>"
+RECORDS = b'{"id": "1", "action": "ALERT"}\n{"id": "2", "action": "ALERT"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "to_do"),
+    [
+        (gzip.compress(dump(), mtime=0), "is compressed twice", "unpack it once"),
+        (zstandard.compress(dump()), "is compressed twice", "unpack it once"),
+        (packed("zip"), "is a zip archive", "unpack it"),
+        *((packed(kind), "is a tar archive", "unpack it") for kind in TAR_FORMATS),
+        (bz2.compress(dump()), "is compressed by bzip2", "unpack it"),
+        (lzma.compress(dump()), "is compressed by xz", "unpack it"),
+        (lzma.compress(dump(), lzma.FORMAT_ALONE), "is compressed by lzma", "unpack it"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "is a 7z archive", "unpack it"),
+        (b"PAR1\x15\x04", "is a Parquet file", "check the source"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQEM", "is encrypted by PGP", "decrypt it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "fetch the file"),
+        (base64.b64encode(dump()), "is JSON in base64", "decode it"),
+        (APPLE_DOUBLE, "what macOS keeps beside a file (AppleDouble)", "delete it"),
+        (
+            DENIED,
+            "an XML answer of a store that tells of an error (AccessDenied)",
+            "fetch the dump",
+        ),
+        (b"\xef\xbb\xbf\n" + DENIED, "an XML answer of a store", "fetch the dump"),
+        (HTML, "an HTML page", "fetch the dump"),
+        (b"<html>" + 9000 * b"<p>", "an HTML page", "fetch the dump"),
+        (b"<dump><version>1.0.0</version></dump>", "not JSON, but XML", "check the source"),
+        (b"id,action\r\n1,ALERT\r\n", "not JSON, but CSV", "check the source"),
+        (b'"id";"action"\n"1";"ALERT"\n', "not JSON, but CSV", "check the source"),
+        (b"callback(" + dump() + b");", "JSONP", "keep what is in the brackets"),
+        (repr(json.loads(dump())).encode(), "as Python writes it", "write it as JSON"),
+        (dump() + dump(), "several JSON documents; a file is one dump", "split it into files"),
+        (dump() + b"\n" + dump() + b"\n", "one a line (NDJSON)", "each line to a file of its own"),
+        (RECORDS, "(NDJSON), and the first one is no dump", "check the source"),
+        (json.dumps(dump().decode()).encode(), "a text with JSON in it", "decode it once more"),
+        (b'{"data": ' + dump() + b"}", "the dump is within 'data'", "take it out"),
+        (b'{"message": "Forbidden"}', "this is no dump: it has 'message'", "check the source"),
+        (dump().decode().encode("utf-16"), "UTF-16", "ask for it in UTF-8"),
+        (dump().decode().encode("utf-16-le"), "UTF-16", "ask for it in UTF-8"),
+        (dump().decode().encode("utf-32"), "UTF-32", "ask for it in UTF-8"),
+        (dump('"x": "Zoë"').decode().encode("latin-1"), "not UTF-8", "ask for it in UTF-8"),
+        (b"\x80", "not UTF-8", "ask for it in UTF-8"),
+        *(
+            (dump(b'"x": "' + 70 * b"a" + text + b'"'), "not UTF-8", "ask for it in UTF-8")
+            for text in (
+                *(b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc3", b"\xe2\x82"),
+                *(b"\xed\xa0\x80", b"\xed\xa0\x80\xed\xb0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88"),
+            )
+        ),
+    ],
+)
+def test_something_else(
+    write: Callable[[bytes], Path], content: bytes, reason: str, to_do: str
+) -> None:
+    """What is mistaken for a dump is named as what it is, with what helps."""
+    said = rejection(write(content))
+    assert reason in said and to_do in said
+    assert "ask for the dump again" not in said
+
+
+def test_a_dump_that_holds_the_marks_of_others(write: Callable[[bytes], Path]) -> None:
+    """What tells a tar archive or a page apart may be text of a dump."""
+    for text in ("<html><Error><Code>", *(("a" * n) + "ustar" for n in range(150, 200))):
+        content = dump(f'"x": "{text}"')
+        assert Document(write(content)).rejection is None
+    assert b"ustar" in {
+        content[257:262] for content in (dump(f'"x": "{"a" * n}ustar"') for n in range(200))
+    }
+
+
+SPELLED_VERSIONS = {
+    **dict.fromkeys(
+        ('"1.0"', "1.0", '"1"', "1", '"v1.0.0"', '"V1"', '" 1.0.0"', '"1.0.0\\n"'), "1.0.0"
+    ),
+    '"v1.10"': "1.10.0",
+    '"1.2-rc.1"': None,
+    **dict.fromkeys(('"1.0.0.0"', '"latest"', '""', "null", '"01.0"', '"v"', '"1."', "[1]"), None),
+}
+
+
+@pytest.mark.parametrize(("version", "meant"), SPELLED_VERSIONS.items())
+def test_how_a_version_is_spelled(
+    write: Callable[[bytes], Path], version: str, meant: str | None
+) -> None:
+    """Where it can only mean one version, the reason has that one."""
+    said = rejection(write(dump(f'"version": {version}')))
+    if meant is None:
+        assert "can only mean" not in said and "ask for the dump again" in said
+    else:
+        assert f'ask for the dump with "version": "{meant}"' in said
+
+
+SPELLED_TIMES = {
+    **dict.fromkeys(
+        (
+            *("1741500000000.0", "1.7415e12", "1.7415E+12", "1741500000", '"1741500000"'),
+            *("1741500000.0", "1741500000000000", "1741500000000000000", '"+1741500000000"'),
+            *('" 1741500000000 "', '"1741500000000\\n"', '"2025-03-09T06:00:00Z"'),
+            *(
+                '"2025-03-09T06:00:00.000+00:00"',
+                '"2025-03-09 00:00:00-06:00"',
+                '"20250309T060000Z"',
+            ),
+        ),
+        1_741_500_000_000,
+    ),
+    **dict.fromkeys(
+        (
+            *(
+                "1741500000000.5",
+                '"2025-03-09T06:00:00"',
+                '"2025-03-09"',
+                '"yesterday"',
+                "null",
+                '""',
+            ),
+            *("1e99", "-1741500000000", "[1]", "0", '"1999-01-01T00:00:00Z"', '"09/03/2025"'),
+            f'"{"9" * 10_000}"',
+        ),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("time", "meant"), SPELLED_TIMES.items())
+def test_how_a_time_is_spelled(
+    write: Callable[[bytes], Path], time: str, meant: int | None
+) -> None:
+    """Where it can only mean one moment, the reason has the spelling that is needed."""
+    said = rejection(write(dump(f'"start_time": {time}')))
+    assert "no readable window" in said and "epoch milliseconds" in said
+    if meant is None:
+        assert "ask for the dump again" in said
+    else:
+        assert f"ask for it with `start_time` as {meant}" in said
+    both = rejection(write(dump(f'"start_time": {time}, "end_time": {time}')))
+    assert ("`end_time` as" in both) == (meant is not None)
 
 
 def test_byte_order_mark(write: Callable[[bytes], Path]) -> None:
