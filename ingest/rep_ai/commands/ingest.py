@@ -16,7 +16,7 @@ from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.packages import Package, packed
 from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
-from rep_ai.landing.sources import SourceFile
+from rep_ai.landing.sources import Listing, SourceFile
 
 
 def ingest(
@@ -52,10 +52,14 @@ def ingest(
         raise LoadError(
             "use lower-case letters, digits and single underscores", where=f"schema {schema!r}"
         )
-    files = sources.find(source_list, patterns)
+    listing = sources.find(source_list, patterns)
     ledger = ledgers.read(destination, schema)
-    report = Report(seen=len(files))
-    new = _new(files, ledger, report, retry_rejected=retry_rejected)
+    report = Report(
+        seen=len(listing.files),
+        passed_over=sorted(listing.passed_over),
+        not_dumps=len(listing.not_dumps),
+    )
+    new = _new(listing.files, ledger, report, retry_rejected=retry_rejected)
     observer.found(report, new)
     for part in packed(new):
         package = Package(
@@ -65,6 +69,7 @@ def ingest(
         _note(package, ledger, report, observer)
         report.seconds = perf_counter() - started
     upkeep.bring_up_to_date(destination, schema)
+    report.gone = _forget(listing, ledger, destination, schema)
     user_agents.complete(destination, schema, observer)
     report.seconds = perf_counter() - started
     return report
@@ -86,6 +91,16 @@ def _new(
         else:
             report.known += 1
     return new
+
+
+def _forget(listing: Listing, ledger: Ledger, destination: Destination, schema: str) -> int:
+    """Note which rejected files the sources list no more, so that none of them waits; how many."""
+    listed = {file.url for file in listing.files}
+    gone = [url for url in ledger.rejected if url not in listed and listing.covers(url)]
+    rows = [(url, load_id) for url in gone for load_id in sorted(ledger.rejected[url])]
+    if rows:
+        upkeep.append(destination, schema, "_gone_files", rows)
+    return len(gone)
 
 
 def _note(package: Package, ledger: Ledger, report: Report, observer: Observer) -> None:

@@ -125,15 +125,21 @@ def _measured(window: Row, column: str) -> Row:
 
 
 def _files(database: Database) -> Row:
-    """Each file's latest state: it may have been mended, or read again, since."""
+    """Each file's latest state: it may have been mended, read again, or removed since."""
     rows = database.records(
-        "select file_url, deliveries.status, reason, _delivery_id, "
+        "select file_url, deliveries.status, reason, _delivery_id, load_id, "
         "inserted_at at time zone 'UTC' as seen_at from {deliveries} as deliveries "
         "inner join {_dlt_loads} as loads on deliveries._dlt_load_id = loads.load_id "
         "where loads.status = 0 order by inserted_at, load_id, file_url",
     )
-    latest = {row["file_url"]: row for row in rows}
+    gone = set(database.rows("select file_url, load_id from {_gone_files}"))
+    latest = {row["file_url"]: row for row in rows if (row["file_url"], row["load_id"]) not in gone}
     loaded = [row for row in rows if row["status"] == LOADED]
+    contents = {row["_delivery_id"] for row in loaded}
+    for row in latest.values():
+        # a copy with a later time was loaded
+        if row["status"] == REJECTED and row["_delivery_id"] in contents:
+            row["status"] = DUPLICATE
     # a file that was touched or fetched anew is no copy of itself
     own = {(row["file_url"], row["_delivery_id"]) for row in loaded}
     states = Counter(
@@ -142,7 +148,7 @@ def _files(database: Database) -> Row:
     )
     return {
         "files": {status: states[status] for status in (LOADED, DUPLICATE, REJECTED)},
-        "deliveries": len({row["_delivery_id"] for row in loaded}),
+        "deliveries": len(contents),
         "last_loaded_at": max((row["seen_at"] for row in loaded), default=None),
         "rejected": [
             {"url": url, "reason": row["reason"], "rejected_at": row["seen_at"]}

@@ -16,7 +16,7 @@ from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
-from rep_ai.words import on_line
+from rep_ai.words import many, named, on_line
 
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
@@ -93,6 +93,9 @@ class Outcome:
                 "still_rejected": ingest.still_rejected,
                 "rejected": len(ingest.rejected),
                 "failed": len(ingest.failed),
+                "passed_over": len(ingest.passed_over),
+                "not_dumps": ingest.not_dumps,
+                "gone": ingest.gone,
             },
             "rejected": [{"url": url, "reason": reason} for url, reason in ingest.rejected],
             "failed": ingest.failed,
@@ -141,6 +144,11 @@ def _passed_over(report: Report) -> Iterator[str]:
         yield (
             f"{files:,} {'file was' if files == 1 else 'files were'} passed over, rejected by an "
             "earlier run: rep-ai status says why, --retry-rejected reads them again"
+        )
+    if others := report.passed_over:
+        yield (
+            f"{many(len(others), 'file was', 'files were')} not looked at, as no --pattern takes "
+            f"such names: {named(others)}"
         )
 
 

@@ -17,11 +17,13 @@ class Ledger:
         states: the status that a state of a file got.
         contents: delivery id -> URL of the file that was loaded.
         seen: each state with the delivery ids it had.
+        rejected: URL -> the loads that rejected it, of files that have not been gone since.
     """
 
     states: dict[State, str] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     seen: set[tuple[State, str]] = field(default_factory=set)
+    rejected: dict[str, set[str]] = field(default_factory=dict)
 
 
 def read(destination: Destination, schema: str) -> Ledger:
@@ -43,11 +45,20 @@ def read(destination: Destination, schema: str) -> Ledger:
         completed = f"select load_id from {schema}._dlt_loads where status = 0"
         for table in TABLES.keys() & present:
             cursor.execute(f"delete from {schema}.{table} where _dlt_load_id not in ({completed})")
+        gone = set()
+        if "_gone_files" in present:
+            cursor.execute(f"select file_url, load_id from {schema}._gone_files")
+            gone = set(cursor.fetchall())
         cursor.execute(
-            "select file_url, file_size, file_modified_at, status, _delivery_id "
+            "select file_url, file_size, file_modified_at, status, _delivery_id, _dlt_load_id "
             f"from {schema}.deliveries where _dlt_load_id in ({completed})"
         )
-        for url, size, modified_at, status, delivery_id in cursor.fetchall():
+        for url, size, modified_at, status, delivery_id, load_id in cursor.fetchall():
+            if status == REJECTED:
+                # one that comes back is read as if it were new
+                if (url, load_id) in gone:
+                    continue
+                ledger.rejected.setdefault(url, set()).add(load_id)
             moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
             # a retried file has several rows of one state: any success counts
             state = State(url, size, moment)

@@ -45,6 +45,9 @@ class Report:
         seen: files that the sources list.
         known: those of them that need not be read.
         still_rejected: files passed over because an earlier run rejected them.
+        passed_over: URLs of files in folders whose names no pattern takes.
+        not_dumps: files whose names say that they are none.
+        gone: files that an earlier run rejected, and that the sources list no more.
         loaded: URLs.
         duplicates: URLs.
         rejected: URLs, each with the reason.
@@ -57,6 +60,9 @@ class Report:
     seen: int = 0
     known: int = 0
     still_rejected: int = 0
+    passed_over: Sequence[str] = ()
+    not_dumps: int = 0
+    gone: int = 0
     loaded: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)

@@ -5,15 +5,15 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from functools import partial
 from glob import iglob
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,11 +21,20 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
+from fsspec.utils import glob_translate
 
 from rep_ai.landing.errors import SourceError
 from rep_ai.landing.urls import SCHEME, check, public, storable, why
+from rep_ai.words import named
 
 PATTERNS = ("*.json", "*.json.gz", "*.json.zst")
+# of files that a glob matches all count
+ALL = ("*",)
+# what file systems and tools leave beside files, in small letters
+_NO_DUMPS = (
+    *("._*", ".ds_store", "thumbs.db", "desktop.ini", "*_$folder$", "_success", "_committed_*"),
+    *("_started_*", "*.crc", "*.md5", "*.sha1", "*.sha256", "*.sig", "*.asc"),
+)
 # names under which the stores of fsspec tell when a file was last written
 _MODIFIED = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified")
 # first contact with a store; its driver may try again for longer
@@ -70,8 +79,57 @@ class SourceFile:
         return isinstance(self.fs, LocalFileSystem)
 
 
-def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[SourceFile]:
-    """List the dump files of all sources, each once, in the order of their URLs.
+@dataclass
+class Listing:
+    """What sources hold.
+
+    Attributes:
+        patterns: names of the files that count in a folder.
+        files: the dump files, each once, in the order of their URLs.
+        passed_over: URLs of files in folders whose names no pattern takes.
+        not_dumps: URLs of files whose names say that they are none, such as `._a.json`.
+    """
+
+    patterns: Sequence[str]
+    files: list[SourceFile] = field(default_factory=list)
+    passed_over: set[str] = field(default_factory=set)
+    not_dumps: set[str] = field(default_factory=set)
+    # URLs of files and folders, and globs
+    _roots: set[str] = field(default_factory=set)
+    _globs: list[re.Pattern[str]] = field(default_factory=list)
+
+    def takes(self, url: str, patterns: Sequence[str]) -> bool:
+        """Whether a file counts by its name; what does not is noted."""
+        name = url.rpartition("/")[2]
+        if _is_no_dump(name):
+            self.not_dumps.add(url)
+        elif not _matches(name, patterns):
+            # such as .gitkeep
+            (self.not_dumps if name.startswith(".") else self.passed_over).add(url)
+        else:
+            return True
+        return False
+
+    def looked_at(self, url: str, *, is_glob: bool) -> None:
+        """A source was listed as a whole."""
+        if is_glob:
+            self._globs.append(re.compile(glob_translate(url)))
+        else:
+            self._roots.add(url.rstrip("/"))
+
+    def covers(self, url: str) -> bool:
+        """Whether a file of this URL would be in `files` if it were there, or is known as none."""
+        name = url.rpartition("/")[2]
+        above = [url]
+        if _is_no_dump(name) or _matches(name, self.patterns):
+            above += (url[: slash.start()] for slash in re.finditer("/", url))
+        return any(
+            part in self._roots or any(glob.match(part) for glob in self._globs) for part in above
+        )
+
+
+def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> Listing:
+    """List the files of all sources.
 
     Args:
         sources: files, folders, globs or URLs of them; files count whatever their names.
@@ -81,43 +139,49 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> list[Sou
         SourceError: a source is not there, cannot be listed, or holds no dump file.
     """
     files: dict[tuple[str, str], SourceFile] = {}
+    listing = Listing(patterns)
     for source in sources:
         try:
-            found = list(_find(source, patterns))
+            found = list(_find(source, listing))
         except SourceError:
             raise
         except Exception as error:
             raise SourceError(public(source), why(error)) from error
         if not found:
+            there = f"; there: {named(listing.passed_over)}" if listing.passed_over else ""
             raise SourceError(
                 public(source),
-                f"no dump file here (looked for {', '.join(patterns)})",
+                f"no dump file here (looked for {', '.join(patterns)}{there})",
                 "check the path, or name the files with --pattern",
             )
         # names that differ may have one URL
         files.update(((file.url, file.path), file) for file in found)
-    return [files[name] for name in sorted(files)]
+    listing.files = [files[name] for name in sorted(files)]
+    # another source may name what a folder passes over
+    listing.passed_over -= {file.url for file in listing.files}
+    return listing
 
 
-def _find(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
+def _find(source: str, listing: Listing) -> Iterator[SourceFile]:
     path = re.sub("^(file|local):(//)?", "", source)
     # a local name may look like a URL
     local = source if os.path.lexists(source) else path
     if os.path.lexists(local) or not SCHEME.match(local):
         if _CACHED.match(local) and not os.path.lexists(local):
             raise SourceError(local.partition("::")[0], "name the store itself, no cache before it")
-        yield from _find_locally(local, patterns)
+        yield from _find_locally(local, listing)
     else:
-        yield from _find_in_store(source, patterns)
+        yield from _find_in_store(source, listing)
 
 
-def _find_in_store(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
+def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
     for link in source.split("::"):
         check(link)
     _prepare_drivers()
     fs, path = _answer(partial(fsspec.core.url_to_fs, source))
     # listings may be cached from an earlier look
     fs.invalidate_cache()
+    is_glob = False
     try:
         # a path that exists is meant as it stands, brackets and all
         infos = [_answer(partial(fs.info, path))]
@@ -125,17 +189,24 @@ def _find_in_store(source: str, patterns: Sequence[str]) -> Iterator[SourceFile]
         infos = list(fs.glob(path, detail=True).values()) if _is_glob(path) else []
         if not infos and (error.__cause__ or not _is_glob(path)):
             raise
+        is_glob = True
+    listing.looked_at(_url(fs, source, path), is_glob=is_glob)
     # else a folder that cannot be read would pass for an empty one
     strict = {"on_error": "raise"} if type(fs).find is AbstractFileSystem.find else {}
     for info in infos:
-        inside = [info]
+        inside: Collection[Any] = [info]
+        patterns: Sequence[str] | None = ALL if is_glob else None
         if info["type"] == "directory":
-            listed = fs.find(info["name"], detail=True, **strict).values()
-            inside = [i for i in listed if _matches(PurePosixPath(i["name"]).name, patterns)]
+            inside = fs.find(info["name"], detail=True, **strict).values()
+            patterns = listing.patterns
         for file in inside:
-            if file["type"] == "file":
+            # some stores have an object for a folder, too
+            if file["type"] != "file" or file["name"].endswith("/"):
+                continue
+            url = _url(fs, source, file["name"])
+            if patterns is None or listing.takes(url, patterns):
                 yield SourceFile(
-                    url=_url(fs, source, file["name"]),
+                    url=url,
                     size=file.get("size"),
                     modified_at=modified_at(fs, file),
                     fs=fs,
@@ -176,19 +247,25 @@ def _answer(ask: Callable[[], Any]) -> Any:
     return answer.result()
 
 
-def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
+def _find_locally(path: str, listing: Listing) -> Iterator[SourceFile]:
     if not os.path.lexists(path):
         path = os.path.expanduser(path)  # noqa: PTH111
-    if os.path.lexists(path):
+    is_glob = not os.path.lexists(path)
+    if not is_glob:
         matches = [path]
     elif _is_glob(path):
         matches = list(iglob(path, recursive=True))  # noqa: PTH207
     else:
         raise FileNotFoundError
     fs = LocalFileSystem()
+    listing.looked_at(storable(f"file://{Path(path).absolute()}"), is_glob=is_glob)
     for match in (Path(name).absolute() for name in matches):
-        for found in _walk(match, patterns) if match.is_dir() else [match]:
+        is_folder = match.is_dir()
+        patterns = listing.patterns if is_folder else ALL if is_glob else None
+        for found in _walk(match) if is_folder else [match]:
             url, path = storable(f"file://{found}"), str(found)
+            if patterns is not None and not listing.takes(url, patterns):
+                continue
             try:
                 status = found.stat()
             except OSError:
@@ -199,7 +276,7 @@ def _find_locally(path: str, patterns: Sequence[str]) -> Iterator[SourceFile]:
                 yield SourceFile(url, status.st_size, moment(status.st_mtime), fs, path)
 
 
-def _walk(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     """The files below a folder; links to folders are followed, but no folder is seen twice."""
 
     def refuse(error: OSError) -> None:
@@ -214,7 +291,7 @@ def _walk(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         # links last
         folders.sort(key=lambda name: (Path(parent, name).is_symlink(), name))
-        yield from (Path(parent, name) for name in names if _matches(name, patterns))
+        yield from (Path(parent, name) for name in names)
 
 
 def _is_glob(path: str) -> bool:
@@ -222,7 +299,13 @@ def _is_glob(path: str) -> bool:
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(name, pattern) for pattern in patterns)
+    # what a user writes is meant as it stands
+    name = name.lower() if tuple(patterns) == PATTERNS else name
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_no_dump(name: str) -> bool:
+    return any(fnmatchcase(name.lower(), pattern) for pattern in _NO_DUMPS)
 
 
 def _url(fs: Any, source: str, path: str) -> str:

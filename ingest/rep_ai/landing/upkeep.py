@@ -11,6 +11,8 @@ from rep_ai.landing.destinations import Destination, qualified, tables
 from rep_ai.landing.errors import DestinationError, LoadError, root_cause
 from rep_ai.landing.raw_tables import TABLES
 
+# rows of `deliveries` that tell of rejected files which the sources list no more
+GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
 # written by `rep-ai retire`, `rep-ai restore` and `rep-ai types --add`
 WRITTEN = {
     "retirements": pa.schema(
@@ -25,6 +27,7 @@ WRITTEN = {
         [("kind", pa.string()), ("type", pa.string()), ("_at", pa.timestamp("us"))]
     ),
 }
+_OURS = {**WRITTEN, "_gone_files": GONE}
 
 
 def bring_up_to_date(destination: Destination, schema: str) -> None:
@@ -49,7 +52,7 @@ def _bring_up_to_date(cursor: Any, schema: str) -> None:
     if "_dlt_loads" not in present:
         return
     where = qualified(cursor, schema)
-    for name, columns in WRITTEN.items():
+    for name, columns in _OURS.items():
         if name not in present:
             types = {pa.string(): "text", pa.timestamp("us"): "timestamp"}
             listed = ", ".join(f"{column.name} {types[column.type]}" for column in columns)
@@ -79,17 +82,22 @@ def write(
     Raises:
         DestinationError, LoadError: the database cannot be used, or nothing is landed there.
     """
-    moment = datetime.now(UTC).replace(tzinfo=None)
-    names = WRITTEN[table].names
-    added = [dict(zip(names, (*row, moment), strict=True)) for row in rows]
     with destination.lock():
         bring_up_to_date(destination, schema)
-        with closing(destination.connect()) as connection:
-            cursor = connection.cursor()
-            if (schema, table) not in tables(cursor):
-                raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
-            where = f"{qualified(cursor, schema)}.{table}"
-            # the result of the one before may be unfinished
-            destination.append(
-                connection.cursor(), where, pa.Table.from_pylist(added, WRITTEN[table])
-            )
+        append(destination, schema, table, rows)
+
+
+def append(
+    destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
+) -> None:
+    """The same, for a caller who holds the lock, where `bring_up_to_date` was called."""
+    moment = datetime.now(UTC).replace(tzinfo=None)
+    columns = _OURS[table]
+    added = [dict(zip(columns.names, (*row, moment), strict=True)) for row in rows]
+    with closing(destination.connect()) as connection:
+        cursor = connection.cursor()
+        if (schema, table) not in tables(cursor):
+            raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
+        where = f"{qualified(cursor, schema)}.{table}"
+        # the result of the one before may be unfinished
+        destination.append(connection.cursor(), where, pa.Table.from_pylist(added, columns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -334,6 +335,58 @@ def test_a_future_window_where_the_store_tells_no_time(
     assert outcome(report) == {"loaded": 1, "rejected": 1}
     ((url, reason),) = report.rejected
     assert url.endswith("b.json") and "48 hours after now" in reason and "clock" in reason
+
+
+def test_rejected_files_that_are_gone(dumps: Path, database: Path) -> None:
+    """One that the sources list no more is no problem; it is one again when it comes back."""
+    place = Place(dumps.parent, {})
+
+    def waiting() -> set[str]:
+        found = json.loads(place.run("status", "--json").stdout)
+        lines = [line for line in found["problems"] if "wait" in line]
+        assert bool(lines) == bool(found["files"]["rejected"])
+        assert len(found["rejected"]) == found["files"]["rejected"]
+        return {Path(each["url"]).name for each in found["rejected"]}
+
+    def landed(*options: str | Path, code: int = 0) -> dict[str, int]:
+        done = place.run("ingest", "--json", *(options or (dumps,)))
+        assert done.returncode == code
+        counts: dict[str, int] = json.loads(done.stdout)["files"]
+        return counts
+
+    write(dumps / "good.json", dump(0))
+    for name in ("replaced", "renamed", "removed", "stays"):
+        write(dumps / f"{name}.json", b"{}" + name.encode())
+    write(dumps / "elsewhere" / "bad.json", b"{")
+    assert landed(code=3)["rejected"] == 5
+    assert len(waiting()) == 5
+    write(dumps / "replaced.json", dump(1))
+    (dumps / "renamed.json").rename(dumps / "renamed.json.bad")
+    removed = (dumps / "removed.json").rename(dumps.parent / "removed.json")
+    # what is not looked at is not known to be gone
+    (dumps / "elsewhere" / "bad.json").rename(dumps.parent / "bad.json")
+    counts = landed(*(dumps / name for name in ("good.json", "replaced.json", "stays.json")))
+    assert (counts["gone"], counts["loaded"]) == (0, 1)
+    assert waiting() == {"renamed.json", "removed.json", "stays.json", "bad.json"}
+    assert landed(f"{dumps}/*.json")["gone"] == 2
+    assert waiting() == {"stays.json", "bad.json"}
+    counts = landed()
+    assert (counts["gone"], counts["still_rejected"], counts["passed_over"]) == (1, 1, 1)
+    assert waiting() == {"stays.json"}
+    assert landed()["gone"] == 0
+    # back in the same state
+    removed.rename(dumps / "removed.json")
+    assert landed(code=3)["rejected"] == 1
+    assert waiting() == {"removed.json", "stays.json"}
+    assert landed()["still_rejected"] == 2
+    (dumps / "removed.json").unlink()
+    assert landed("--retry-rejected", dumps, code=3)["gone"] == 1
+    assert waiting() == {"stays.json"}
+    # another copy of it with a time that fits
+    write(dumps / "early.json", dump(2), modified_at=1)
+    assert landed(code=3)["rejected"] == 1 and waiting() == {"early.json", "stays.json"}
+    write(dumps / "late.json", dump(2))
+    assert landed()["loaded"] == 1 and waiting() == {"stays.json"}
 
 
 def test_rejected_halfway(dumps: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

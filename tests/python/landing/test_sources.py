@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,6 @@ from dumps import dump
 from rep_ai.landing import fetch, sources
 from rep_ai.landing.errors import BrokenError, ChangedError, SourceError
 from rep_ai.landing.fetch import decompressed
-from rep_ai.landing.sources import find
 
 TEXT = b'{"some": "text"}' * 1000
 
@@ -56,6 +55,11 @@ ODD_NAMES = (
     "user:password@host.json",
     "file:x.json",
 )
+
+
+def find(source_list: list[str], *patterns: Sequence[str]) -> list[sources.SourceFile]:
+    """The files of some sources."""
+    return sources.find(source_list, *patterns).files
 
 
 def names(found: list[sources.SourceFile]) -> list[str]:
@@ -91,14 +95,94 @@ def test_a_folder(tmp_path: Path) -> None:
     """A folder means the files below it whose names fit a pattern."""
     for name in ("b.json", "a/c.json.gz", "a/b/d.json.zst", "e.txt", "f.JSON", "g.json.bak"):
         write(tmp_path / name)
+    write(tmp_path / "h.Json.GZ")
     (tmp_path / "folder.json").mkdir()
     write(tmp_path / "folder.json" / "inside.json")
     found = find([str(tmp_path)])
     assert [Path(file.path).relative_to(tmp_path).as_posix() for file in found] == [
-        *("a/b/d.json.zst", "a/c.json.gz", "b.json", "folder.json/inside.json")
+        *("a/b/d.json.zst", "a/c.json.gz", "b.json", "f.JSON", "folder.json/inside.json"),
+        "h.Json.GZ",
     ]
     assert [file.url for file in found] == sorted(f"file://{file.path}" for file in found)
     assert names(find([str(tmp_path) + "/"], ["*.txt", "f.*"])) == ["e.txt", "f.JSON"]
+    # a pattern of the user's is meant as it stands
+    assert "h.Json.GZ" not in names(find([str(tmp_path)], ["*.json*"]))
+
+
+# names of what lies beside dumps, and whether they are passed over with a word
+BESIDE = {
+    **dict.fromkeys(("d.json.zip", "d.tar.gz", "d.ndjson", "d.json.bz2", "d.jsonl.gz"), True),
+    **dict.fromkeys(("d", "d.json.", "d.json.part", "README.txt", "_d", "sub/d.xml"), True),
+    **dict.fromkeys(("._d.json", "sub/._d.json.gz", ".DS_Store", "_SUCCESS", "d.json.crc"), False),
+    **dict.fromkeys((".d.json.crc", "Thumbs.db", ".gitkeep", "tmp_$folder$", "_started_1"), False),
+}
+
+
+@pytest.mark.parametrize("source", ["", "/", "/*", "memory"])
+def test_what_lies_beside_dumps(tmp_path: Path, memory: MemoryFileSystem, source: str) -> None:
+    """What no pattern takes is told; what is known as no dump is counted."""
+    for name in ("a.json", ".b.json", *BESIDE):
+        write(tmp_path / name)
+        memory.pipe_file(f"/b/{name}", TEXT)
+    url = "memory:///b" if source == "memory" else f"file://{tmp_path}"
+    found = sources.find(["memory://b" if source == "memory" else str(tmp_path) + source])
+    if source == "/*":
+        # what a glob names counts
+        passed_over, others = {"sub/d.xml"}, {name for name, told in BESIDE.items() if told}
+        assert {file.url for file in found.files} == {
+            f"{url}/{name}" for name in ("a.json", *others - passed_over)
+        }
+    else:
+        passed_over = {name for name, told in BESIDE.items() if told}
+        assert names(found.files) == [".b.json", "a.json"]
+        assert found.not_dumps == {f"{url}/{name}" for name in BESIDE.keys() - passed_over}
+    assert found.passed_over == {f"{url}/{name}" for name in passed_over}
+
+
+def test_what_another_source_names(tmp_path: Path) -> None:
+    """A file that is named, whatever its name, is not passed over."""
+    for name in ("a.json", "b.zip", "._c.json"):
+        write(tmp_path / name)
+    found = sources.find([str(tmp_path), f"{tmp_path}/b.zip", f"{tmp_path}/._c.json"])
+    assert names(found.files) == ["._c.json", "a.json", "b.zip"]
+    assert found.passed_over == set()
+
+
+def test_what_a_listing_covers(tmp_path: Path, memory: MemoryFileSystem) -> None:
+    """Whether a file would be listed if it were there; it is asked of files that are not."""
+    for name in ("2026-01/a.json", "2026-02/b.json", "x.txt"):
+        write(tmp_path / name)
+        memory.pipe_file(f"/b/{name}", TEXT)
+    for source, url in ((str(tmp_path), f"file://{tmp_path}"), ("memory://b", "memory:///b")):
+        for form, patterns, covered, others in (
+            (
+                "",
+                sources.PATTERNS,
+                "c.json 2026-03/c.json ._c.json 2026-01/C.JSON",
+                "c.txt ../c.json",
+            ),
+            ("/", ["*.d", "*.json"], "c.d 2026-01/c.d ._c.json", "c.JSON"),
+            (
+                "/2026*",
+                sources.PATTERNS,
+                "2026-03/c.json 2026-03/d/c.json 2026.txt",
+                "c.json 2025/c.json",
+            ),
+            (
+                "/*/*.json",
+                sources.PATTERNS,
+                "2026-03/c.json",
+                "c.json 2026-03/d/c.json 2026-01/c.d",
+            ),
+            ("/**/*.json", sources.PATTERNS, "2026-03/c.json 2026-03/d/c.json", "2026-01/c.d"),
+            ("/x.txt", sources.PATTERNS, "x.txt", "c.json y.txt"),
+        ):
+            found = sources.find([source + form], patterns)
+            for name in covered.split():
+                assert found.covers(f"{url}/{name}"), (form, name)
+            for name in others.split():
+                whole = f"{url}/{name}" if name[:2] != ".." else f"{url}-other/c.json"
+                assert not found.covers(whole), (form, name)
 
 
 def test_what_a_file_says(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ ODD_NAMES = (
 READ_LATER = """
 import sys
 from rep_ai.landing import errors, fetch, sources
-(file,) = sources.find(sys.argv[1:])
+(file,) = sources.find(sys.argv[1:]).files
 print("listed", flush=True)
 sys.stdin.readline()
 try:
