@@ -145,14 +145,15 @@ def time_meant(text: str | None) -> int | None:
         # the ranges of seconds to nanoseconds have nothing in common
         for factor in (Decimal(1), Decimal(1000), Decimal("1e-3"), Decimal("1e-6")):
             value = Decimal(text) * factor
-            if value in TIME_RANGE_MS:
+            # all else than an int is looked for value by value
+            if value == int(value) and int(value) in TIME_RANGE_MS:
                 return int(value)
         return None
     try:
         moment = datetime.fromisoformat(text)
-        milliseconds = moment.timestamp() * 1000
+        milliseconds = round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
     # without a zone there are many readings
     is_sure = moment.tzinfo is not None and milliseconds in TIME_RANGE_MS
-    return round(milliseconds) if is_sure else None
+    return milliseconds if is_sure else None
