@@ -48,7 +48,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     (r"(?is)<.*<Code>", "an XML answer of a store that tells of an error", _FETCH),
     (r"(?is)<!doctype html|(<.*)?<html\b", "an HTML page, such as one to sign in", _FETCH),
     (r"<[?!a-zA-Z]", "XML", _CHECK),
-    (r"[\w$.]+\(\s*[{\[]", "JSON in a call of a function (JSONP)", "keep what is in the brackets"),
+    (r"[\w$.]+\(\s*[{\[]", "a call of a function (JSONP)", "keep what is in its brackets"),
     (r"\{\s*'", "an object as Python writes it, in single quotes", "write it as JSON"),
     (r"[^\r\n{}\[\],;\t]+[,;\t][^\r\n{}\[\]]*\r?\n", "CSV, text in columns", _CHECK),
 )

@@ -116,12 +116,12 @@ class Text:
         place = re.search(r"byte (\d+)", why)
         at = int(place[1]) + self._start if place else 0
         if place and (found := _NO_NUMBER.search(self.raw, max(at - 1, 0), at + 10)):
-            why = f"{found[0].decode()} is no number ({place[0]})"
-        else:
-            is_whole = why.startswith("trailing characters")
-            # the byte is counted from 1
-            if reason := diagnosis.of_text(self.raw, self._start, at - 1 if is_whole else None):
-                return reason
+            why = f"{found[0].decode()} is no number of JSON ({place[0]})"
+            return f"not JSON: {why}; ask for the dump again, with null in its place"
+        is_whole = why.startswith("trailing characters")
+        # the byte is counted from 1
+        if reason := diagnosis.of_text(self.raw, self._start, at - 1 if is_whole else None):
+            return reason
         return f"not JSON: {why}; ask for the dump again"
 
     def _decoded(self) -> dict[str, slice]:

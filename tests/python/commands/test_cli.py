@@ -511,16 +511,21 @@ def test_json_of_ingest(place: Place, own: dict[str, str], tmp_path: Path) -> No
         "b.json": night(0, 3, users={"u": {"id": "u"}}),
         "c.json": night(1, 4, more=[{"x": 1}], unique_visitors={"v": 7}),
         "d.json": b"{",
+        "e.json.zip": b"PK",
+        "._a.json": b"\0\5\x16\7",
     }.items():
         (dumps / name).write_bytes(content)
+    beside = {"passed_over": 1, "not_dumps": 1, "gone": 0}
     done = rep_ai("ingest", dumps, "--json", environment=own)
     document = json.loads(done.stdout)
     assert done.returncode == document["exit_code"] == 3
     assert (document["command"], document["error"]) == ("ingest", None)
     assert document["files"] == {
         **{"seen": 4, "loaded": 2, "known": 0, "duplicates": 1},
-        **{"still_rejected": 0, "rejected": 1, "failed": 0},
+        **{"still_rejected": 0, "rejected": 1, "failed": 0, **beside},
     }
+    zipped = "1 file was not looked at, as no --pattern takes such names: e.json.zip"
+    assert zipped in document["warnings"] and f"warning: {zipped}" in done.stderr
     database = Path(own["REP_AI_DUCKDB"])
     raw = f"{database.stem}.rep_ai_raw"
     assert document["rejected"] == [
@@ -539,9 +544,9 @@ def test_json_of_ingest(place: Place, own: dict[str, str], tmp_path: Path) -> No
     again = json.loads(rep_ai("ingest", dumps, "--json", "--quiet", environment=own).stdout)
     assert again["files"] == {
         **{"seen": 4, "loaded": 0, "known": 3, "duplicates": 0},
-        **{"still_rejected": 1, "rejected": 0, "failed": 0},
+        **{"still_rejected": 1, "rejected": 0, "failed": 0, **beside},
     }
-    assert again["exit_code"] == 0 and len(again["warnings"]) == 1
+    assert again["exit_code"] == 0 and len(again["warnings"]) == 2
     with DuckDB(database).lock():
         locked = rep_ai("ingest", dumps, "--json", environment=own)
     failed = json.loads(locked.stdout)

@@ -190,7 +190,7 @@ RECORDS = b'{"id": "1", "action": "ALERT"}\n{"id": "2", "action": "ALERT"}\n'
         (b"<dump><version>1.0.0</version></dump>", "not JSON, but XML", "check the source"),
         (b"id,action\r\n1,ALERT\r\n", "not JSON, but CSV", "check the source"),
         (b'"id";"action"\n"1";"ALERT"\n', "not JSON, but CSV", "check the source"),
-        (b"callback(" + dump() + b");", "JSONP", "keep what is in the brackets"),
+        (b"callback(" + dump() + b");", "JSONP", "keep what is in its brackets"),
         (repr(json.loads(dump())).encode(), "as Python writes it", "write it as JSON"),
         (dump() + dump(), "several JSON documents; a file is one dump", "split it into files"),
         (dump() + b"\n" + dump() + b"\n", "one a line (NDJSON)", "each line to a file of its own"),
