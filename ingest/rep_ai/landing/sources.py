@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import partial
 from glob import iglob
 from pathlib import Path
@@ -35,6 +35,7 @@ _NO_DUMPS = (
     *("._*", ".ds_store", "thumbs.db", "desktop.ini", "*_$folder$", "_success", "_committed_*"),
     *("_started_*", "*.crc", "*.md5", "*.sha1", "*.sha256", "*.sig", "*.asc"),
 )
+_NO_DUMP = re.compile("|".join(map(translate, _NO_DUMPS)))
 # names under which the stores of fsspec tell when a file was last written
 _MODIFIED = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified")
 # first contact with a store; its driver may try again for longer
@@ -305,7 +306,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _is_no_dump(name: str) -> bool:
-    return any(fnmatchcase(name.lower(), pattern) for pattern in _NO_DUMPS)
+    return _NO_DUMP.match(name.lower()) is not None
 
 
 def _url(fs: Any, source: str, path: str) -> str:
