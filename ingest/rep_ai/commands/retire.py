@@ -7,8 +7,9 @@ import click
 from rep_ai.errors import RepAiError
 from rep_ai.landing import upkeep
 from rep_ai.landing.destinations import Destination
-from rep_ai.landing.results import REJECTED
+from rep_ai.landing.results import LOADED, REJECTED
 from rep_ai.warehouse.database import Database, opened
+from rep_ai.warehouse.health import Row
 from rep_ai.words import many, on_line
 
 # so many digits of a delivery's id are enough
@@ -32,7 +33,7 @@ def retire(
     """
     with opened(destination, schema) as database:
         delivery_id, url = _found(database, named)
-        is_retired = delivery_id in retired(database)
+        is_retired = delivery_id in {each["delivery"] for each in retired(database)}
     if is_retired == (action == "retire"):
         click.echo(f"{on_line(url)}: {'retired' if is_retired else 'not retired'} already")
         return
@@ -42,11 +43,24 @@ def retire(
     click.echo("The marts follow at the next rep-ai run or dbt build.")
 
 
-def retired(database: Database) -> set[str]:
-    """The ids of the deliveries that are retired."""
-    rows = database.rows("select _delivery_id, action from {retirements} order by _at, action")
+def retired(database: Database) -> list[Row]:
+    """The deliveries that are retired, each with a file that has its content, and why."""
+    rows = database.rows(
+        "select _delivery_id, action, reason, _at from {retirements} order by _at, action"
+    )
+    urls = dict(
+        database.rows(
+            "select _delivery_id, min(file_url) from {deliveries} "
+            f"where status = '{LOADED}' group by _delivery_id"
+        )
+    )
     # the last row of a delivery holds
-    return {delivery_id for delivery_id, action in dict(rows).items() if action == "retire"}
+    last = {delivery_id: said for delivery_id, *said in rows}
+    return [
+        {"url": urls.get(delivery_id), "delivery": delivery_id, "reason": why, "retired_at": moment}
+        for delivery_id, (action, why, moment) in last.items()
+        if action == "retire"
+    ]
 
 
 def _found(database: Database, named: str) -> tuple[str, str]:

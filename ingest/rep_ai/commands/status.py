@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rep_ai import project
+from rep_ai.commands.retire import retired
 from rep_ai.console.tables import show_table, show_unknown_types, show_violations
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
 from rep_ai.warehouse import health
@@ -37,17 +38,28 @@ def collect(
     files = _files(database)
     windows = health.windows(database)
     delivered = [window for window in windows if window["status"] != "missing"]
-    behind = files["deliveries"] - sum(window["delivery_count"] for window in delivered)
+    out = retired(database)
+    ids = {each["delivery"] for each in out}
+    built = {row[0] for row in database.rows("select delivery_id from {int_rep_ai__deliveries}")}
+    counted = sum(window["delivery_count"] for window in delivered)
+    # what was retired since the last build is counted in its window still
+    behind = files["deliveries"] - len(ids) - (counted - len(ids & built))
     found = {
         "database": database.name,
         "checked_at": now,
         "error": None,
         "exit_code": 0,
         "problems": [],
-        "warnings": [*health.small_lines(windows), *health.data_warnings(database)],
+        "warnings": [
+            *health.small_lines(windows),
+            *health.doubtful_lines(database),
+            *health.data_warnings(database),
+        ],
         **files,
         "marts_built": database.is_built(health.CALENDAR),
-        "deliveries_not_in_marts": behind,
+        "deliveries_not_in_marts": max(behind, 0),
+        "retired": out,
+        "retired_in_marts": len(ids & built),
         "newest_window_end_at": max((w["window_end_at"] for w in delivered), default=None),
         **_windows(windows),
         "unknown_types": health.unknown_types(database),
@@ -65,6 +77,7 @@ def _problems(
 ) -> Iterator[str]:
     """What a pager should know, one line each."""
     behind, newest = found["deliveries_not_in_marts"], found["newest_window_end_at"]
+    retired_in_marts = found["retired_in_marts"]
     if not found["deliveries"]:
         yield "nothing is loaded yet: rep-ai run SOURCE"
     elif not found["marts_built"]:
@@ -72,9 +85,13 @@ def _problems(
     elif behind:
         dumps = many(behind, "loaded dump is", "loaded dumps are")
         yield f"{dumps} not in the marts: rep-ai run SOURCE, or dbt build"
+    elif retired_in_marts:
+        dumps = many(retired_in_marts, "retired delivery is", "retired deliveries are")
+        yield f"{dumps} still in the marts: rep-ai run SOURCE, or dbt build"
     elif unfinished := database.models_behind():
         yield f"{health.unfinished_line(unfinished)}: dbt build"
     since = datetime.min if within is None else now - within
+    yield from health.replaced_lines(database, [health.HARDLY_VERSIONS], since)
     yield from health.missing_lines([gap for gap in found["missing"] if gap["until"] >= since])
     if waiting := sum(each["rejected_at"] >= since for each in found["rejected"]):
         yield many(waiting, "rejected file waits", "rejected files wait")
@@ -184,7 +201,8 @@ def show(found: Row, violations: str) -> None:
         click.echo(f"Nothing is loaded in {database} yet: {project.first_step(database)}")
         return
     dumps = many(found["deliveries"], "dump is", "dumps are")
-    click.echo(f"{dumps} loaded in {found['database']}.\n")
+    out = f", {len(found['retired']):,} of them retired" if found["retired"] else ""
+    click.echo(f"{dumps} loaded in {found['database']}{out}.\n")
     show_table("Files by their latest state", ["status", "files"], found["files"].items())
     _say_ages(found)
     if found["marts_built"]:
@@ -195,6 +213,10 @@ def show(found: Row, violations: str) -> None:
                 rows = [window.values() for window in windows]
                 show_table(f"{said.capitalize()} (UTC)", list(windows[0]), rows)
         _show_last_windows(found["last_nights"])
+    if found["retired"]:
+        columns = ("url", "reason", "retired_at")
+        rows = [[each[column] for column in columns] for each in found["retired"]]
+        show_table("Retired: in no mart (UTC)", ["file", "reason", "since"], rows)
     if found["rejected"]:
         click.echo("Rejected")
         for rejected in found["rejected"]:

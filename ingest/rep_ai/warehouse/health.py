@@ -6,12 +6,12 @@ Times are UTC without zone. Rows have the names of the marts' columns.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 from rep_ai.warehouse.database import Database
-from rep_ai.words import many
+from rep_ai.words import many, on_line
 
 Row = dict[str, Any]
 
@@ -21,6 +21,24 @@ CALENDAR = "rep_ai__dump_calendar"
 VIOLATIONS = "rep_ai__contract_violations"
 # rules that `rep-ai run` says in words
 FIRST_CONTACT = ("field_missing", "collection_missing")
+# rules about several files of one window, and what each says of them; the first is a problem
+REPLACED = {
+    "equal_version_lacks_sessions": (
+        "file is hardly an older version of the one that counts",
+        "files are hardly older versions of those that count",
+    ),
+    "higher_version_lacks_sessions": (
+        "file has sessions that the higher version of it lacks",
+        "files have sessions that the higher versions of them lack",
+    ),
+    "equal_versions": (
+        "file has the version of the one that counts, and other content",
+        "files have the versions of those that count, and other content",
+    ),
+}
+HARDLY_VERSIONS = "equal_version_lacks_sessions"
+# how many files or windows one line names
+NAMED = 3
 
 
 def windows(database: Database) -> list[Row]:
@@ -92,7 +110,71 @@ def unfinished_line(models: Sequence[str]) -> str:
 def window_warnings(database: Database) -> list[str]:
     """What is wrong with the windows, one line each."""
     found = windows(database)
-    return [*missing_lines(gaps(found)), *small_lines(found)]
+    return [
+        *replaced_lines(database, [HARDLY_VERSIONS]),
+        *missing_lines(gaps(found)),
+        *small_lines(found),
+        *doubtful_lines(database),
+    ]
+
+
+def doubtful_lines(database: Database) -> list[str]:
+    """Which windows or files are to be looked at, and may well be right: no problem for a pager."""
+    others = [rule for rule in REPLACED if rule != HARDLY_VERSIONS]
+    return [*overlapping_lines(database), *replaced_lines(database, others)]
+
+
+def replaced_lines(
+    database: Database, rules: Sequence[str], since: datetime = datetime.min
+) -> list[str]:
+    """A line for each of the rules that files of one window break, with the names of the last.
+
+    Args:
+        database: the marts.
+        rules: some of `REPLACED`.
+        since: earlier windows do not count.
+    """
+    broken = database.rows(
+        f"select rule, dump_start_at, detail from {{{VIOLATIONS}}} "
+        "where entity = 'deliveries' order by dump_start_at desc, detail"
+    )
+    lines = []
+    for rule in rules:
+        details = [said for name, start, said in broken if name == rule and start >= since]
+        if details:
+            lines.append(
+                f"{many(len(details), *REPLACED[rule])}: {_named(details)} "
+                "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
+            )
+    return lines
+
+
+def overlapping_lines(database: Database) -> list[str]:
+    """A line that names the last windows that overlap, with their files; none if there are none."""
+    found = database.rows(
+        "select calendar.window_start_at, calendar.window_end_at, min(versions.file_url) "
+        f"from {{{CALENDAR}}} as calendar left join {{int_rep_ai__delivery_versions}} as versions "
+        "on calendar.window_start_at = versions.window_start_at "
+        "and calendar.window_end_at = versions.window_end_at and versions.is_current "
+        "where calendar.status = 'overlapping' "
+        "group by calendar.window_start_at, calendar.window_end_at order by 1 desc, 2 desc"
+    )
+    if not found:
+        return []
+    said = [
+        f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({on_line(url or 'retired')})"
+        for start, end, url in found
+    ]
+    return [
+        f"{len(said):,} windows overlap, and all of them count: {_named(said)} "
+        "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
+    ]
+
+
+def _named(texts: Sequence[str]) -> str:
+    """The first of them, and how many there are besides."""
+    more = len(texts) - NAMED
+    return "; ".join([*texts[:NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def missing_lines(missing: list[Row]) -> list[str]:
