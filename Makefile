@@ -27,6 +27,8 @@ ifeq ($(DUMPS),)
 run: override export REP_AI_TARGET := dev
 run: override export REP_AI_DUCKDB := $(SAMPLE)
 run: override export REP_AI_PUBLISH :=
+$(foreach name,PROJECT_DIR PROFILES_DIR PROFILE TARGET,$(foreach prefix,DBT DBT_ENGINE,\
+	$(if $($(prefix)_$(name)),$(eval run: override export $(prefix)_$(name) :=))))
 endif
 run: .venv/.run $(if $(DUMPS),,sample_dumps) ## dumps in, marts out; DUMPS="path ..." or sample dumps
 	@$(BIN)/rep-ai run $(or $(DUMPS),sample_dumps) || { code=$$?; [ $$code -ne 3 ] || \

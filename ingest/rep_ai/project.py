@@ -3,12 +3,15 @@
 It is this one, or one that imports this one as a package.
 """
 
+import json
+import math
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
@@ -27,6 +30,44 @@ DEFAULT_DUCKDB = "warehouse.duckdb"
 SAMPLE_DUCKDB = "sample.duckdb"
 # dlt would make another name of any other
 SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
+# the variables there are, as macros/runs.sql has them for plain dbt
+VARIABLES = (
+    "rep_ai_source_schema",
+    "rep_ai_source_database",
+    "rep_ai_supported_major",
+    "rep_ai_timezone",
+    "rep_ai_include_unknown_types",
+    "rep_ai_known_types",
+    "rep_ai_fields",
+    "rep_ai_allow_full_refresh",
+    "rep_ai_windows_before",
+    "rep_ai_violation_severity",
+    "rep_ai_unit_tests",
+)
+# those that REP_AI_<NAME> sets in the environment; others are mappings, or not for each night
+OF_ENVIRONMENT = (
+    "rep_ai_timezone",
+    "rep_ai_source_schema",
+    "rep_ai_supported_major",
+    "rep_ai_include_unknown_types",
+    "rep_ai_violation_severity",
+    "rep_ai_allow_full_refresh",
+)
+# options that dbt reads from its environment, and by which a build makes less or something else;
+# DBT_STATE and the like say nothing without DBT_DEFER
+SELECTING = (
+    "DEFER",
+    "DEFER_TO_STATE",
+    "EMPTY",
+    "EVENT_TIME_END",
+    "EVENT_TIME_START",
+    "EXCLUDE_RESOURCE_TYPES",
+    "FULL_REFRESH",
+    "RESOURCE_TYPES",
+    "SAMPLE",
+    "STORE_FAILURES",
+)
+OFF = ("", "0", "f", "false", "n", "no", "off")
 
 
 class ProjectError(RepAiError):
@@ -45,16 +86,51 @@ class Profile(NamedTuple):
     output: dict[str, Any]
 
 
-def directory() -> Path:
-    """The project in the working directory, else the checkout that this package lies in.
+def _option(name: str) -> tuple[str, str] | None:
+    """A variable of the environment that sets an option of dbt, which has two names for each."""
+    for variable in (f"DBT_ENGINE_{name}", f"DBT_{name}"):
+        if value := os.environ.get(variable):
+            return variable, value
+    return None
+
+
+def _option_value(name: str) -> str | None:
+    found = _option(name)
+    return found and found[1]
+
+
+def check_environment() -> None:
+    """See that a build makes all there is, whatever dbt reads from its environment.
 
     Raises:
-        ProjectError: there is none in either.
+        ProjectError: a variable lets it make less, or something else.
     """
-    for path in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    for variable, value in filter(None, map(_option, SELECTING)):
+        if value.lower() not in OFF:
+            raise ProjectError(
+                f"{variable} is {value!r} in the environment, and rep-ai run builds all there is",
+                to_do=f"unset {variable}, or land with rep-ai ingest and build with dbt",
+            )
+
+
+def directory() -> Path:
+    """The project of DBT_PROJECT_DIR or of the working directory, else the package's checkout.
+
+    As dbt does, it looks into the folders above the working directory too.
+
+    Raises:
+        ProjectError: there is none.
+    """
+    if named := _option_value("PROJECT_DIR"):
+        places = [Path(named).absolute()]
+    else:
+        places = [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]]
+    for path in places:
         if (path / "dbt_project.yml").is_file():
             return path
-    raise ProjectError("no dbt_project.yml here", to_do="run rep-ai in a checkout of the project")
+    raise ProjectError(
+        f"no dbt_project.yml in {places[0]}", to_do="run rep-ai in a checkout of the project"
+    )
 
 
 def package_directory() -> Path:
@@ -86,7 +162,9 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
         _read(path / "dbt_project.yml").get("vars") or {}
         for path in (package_directory(), directory())
     )
-    found = {**ours, **own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+    set_by_user = {**own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+    _refuse_misspelt(set_by_user)
+    found = {**ours, **set_by_user}
     schema, major, zone = (
         str(found[f"rep_ai_{name}"]) for name in ("source_schema", "supported_major", "timezone")
     )
@@ -104,29 +182,58 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     return found
 
 
+def variables_of_environment() -> dict[str, Any]:
+    """The variables that REP_AI_<NAME> sets, as YAML would read them."""
+    found = {name: os.environ.get(name.upper()) for name in OF_ENVIRONMENT}
+    return {name: _scalar(text) for name, text in found.items() if text}
+
+
+def _scalar(text: str) -> str | int:
+    """A number or true and false as what they are, which dbt tells from their text."""
+    return json.loads(text) if re.fullmatch(r"true|false|[1-9]\d*|0", text) else text
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """A variable that nothing reads would be without effect, and without a word."""
+    for name in names:
+        if name.startswith("rep_ai_") and name not in VARIABLES:
+            likely = get_close_matches(name, VARIABLES, 1)
+            raise ProjectError(
+                f"there is no variable {name}",
+                to_do=f"there is {likely[0]}" if likely else f"there are {', '.join(VARIABLES)}",
+            )
+
+
 def profile(target: str | None = None, environment: Mapping[str, str] = os.environ) -> Profile:
     """A target as dbt resolves it; dbt itself would take a second to say so.
 
     Args:
-        target: its name; None: the one that `REP_AI_TARGET` names, else the profile's own.
+        target: its name; None: the one that `DBT_TARGET` or `REP_AI_TARGET` names, else the
+            profile's own.
         environment: the environment variables that count.
 
     Raises:
         ProjectError: there is no such target, or the profile cannot be read.
     """
-    name = _read(directory() / "dbt_project.yml").get("profile")
+    name = _option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
     path = _profiles_directory() / "profiles.yml"
     profiles = _read(path)
     if name not in profiles:
-        raise ProjectError(f"{path} has no profile {name!r}, which dbt_project.yml names")
+        raise ProjectError(
+            f"{path} has no profile {name!r}, which dbt_project.yml or DBT_PROFILE names"
+        )
     try:
         settings = profiles[name]
-        target = target or environment.get("REP_AI_TARGET")
+        target = target or _option_value("TARGET") or environment.get("REP_AI_TARGET")
         target = target or _filled(settings.get("target", "default"), environment)
         targets = settings["outputs"]
         if target not in targets:
             raise ProjectError(f"no target {target!r}", to_do=f"there are {' and '.join(targets)}")
-        return Profile(target, {k: _filled(v, environment) for k, v in targets[target].items()})
+        output = {k: _filled(v, environment) for k, v in targets[target].items()}
+        if output.get("type") == "duckdb":
+            # one database from every working folder
+            output["path"] = str(directory() / output["path"])
+        return Profile(target, output)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
 
@@ -154,7 +261,7 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
 
 def _profiles_directory() -> Path:
     """Where dbt finds the profiles: as it is told, beside the project, or in the home folder."""
-    if named := os.environ.get("DBT_PROFILES_DIR"):
+    if named := _option_value("PROFILES_DIR"):
         return Path(named).absolute()
     has_own = (directory() / "profiles.yml").is_file()
     return directory() if has_own else Path.home() / ".dbt"
@@ -187,36 +294,64 @@ def first_step(database: str) -> str:
     return step
 
 
-def command(program: str, used: Profile) -> str:
-    """How a shell in the working folder calls a program on the database of a profile.
+def command(
+    used: Profile, program: str, *words: str, variables: Mapping[str, Any] | None = None
+) -> str:
+    """What a shell in the working folder runs to call a program on the database of a profile.
 
-    What leads this process there may be set for it alone, as `make` does.
+    What leads this process there may be set for it alone, as `make` and schedulers do.
+
+    Args:
+        used: the profile's target.
+        program: `rep-ai` or `dbt`.
+        *words: the subcommand and its arguments.
+        variables: those that this command was given.
     """
-    usual = profile(
-        environment={k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
-    )
-    set_before = []
-    if used.target != usual.target:
-        set_before.append(f"REP_AI_TARGET={used.target}")
-    elif used.output.get("path") != usual.output.get("path"):
-        set_before.append(f"REP_AI_DUCKDB={_shown(Path(used.output['path']).absolute())}")
-    return " ".join([*set_before, _shown(Path(sys.executable).parent / program)])
+    here = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
+    usual = profile(environment=here)
+    set_before = {}
+    is_elsewhere = program == "dbt" and directory() != Path.cwd()
+    for name, path in (("PROJECT_DIR", directory()), ("PROFILES_DIR", _profiles_directory())):
+        # set for this process alone it may be empty, and not so in the shell
+        if {f"DBT_{name}", f"DBT_ENGINE_{name}"} & os.environ.keys():
+            set_before[f"DBT_{name}"] = _shown(path.absolute())
+    if named := _option_value("PROFILE"):
+        set_before["DBT_PROFILE"] = shlex.quote(named)
+    alike = usual if used.target == usual.target else profile(used.target, environment=here)
+    if used.output.get("path") != alike.output.get("path"):
+        set_before["REP_AI_DUCKDB"] = _shown(Path(used.output["path"]))
+    said = [f"{name}={value}" for name, value in set_before.items()]
+    said += [_shown(Path(sys.executable).parent / program), shlex.join(words)]
+    if used.target != usual.target or _option("TARGET"):
+        said += ["--target", shlex.quote(used.target)]
+    if variables:
+        said += ["--vars", shlex.quote(vars_text(variables))]
+    line = " ".join(said)
+    return f"(cd {shlex.quote(str(directory()))} && {line})" if is_elsewhere else line
+
+
+def vars_text(variables: Mapping[str, Any]) -> str:
+    """Variables as `--vars` takes them, on one line."""
+    text: str = yaml.safe_dump(dict(variables), default_flow_style=True, width=math.inf)
+    return text.strip()
 
 
 def _shown(path: Path) -> str:
-    """A path as a shell in the working folder takes it."""
+    """A path as a shell takes it in the working folder, or in the project's."""
     here = Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    is_short = here == directory() and path.is_relative_to(here)
+    return shlex.quote(str(path.relative_to(here) if is_short else path))
 
 
 def target_path() -> Path:
     """Where dbt leaves its artifacts."""
-    return directory() / os.environ.get("DBT_TARGET_PATH", "target")
+    own = _read(directory() / "dbt_project.yml").get("target-path", "target")
+    return directory() / (_option_value("TARGET_PATH") or _filled(own, os.environ))
 
 
 def log_path() -> Path:
     """Where dbt writes its log: beside its artifacts, unless a variable says otherwise."""
-    return directory() / os.environ.get("DBT_LOG_PATH", target_path())
+    return directory() / (_option_value("LOG_PATH") or target_path())
 
 
 def make_target_path() -> None:
@@ -246,10 +381,14 @@ def dbt(arguments: Sequence[str], *, target: str | None, say: Callable[[str], No
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     command += ["--target", profile(target).target, "--project-dir", str(directory())]
     command += ["--profiles-dir", str(_profiles_directory()), "--log-path", str(log_path())]
+    # what is read afterwards, whatever the environment says
+    command += ["--target-path", str(target_path()), "--write-json"]
     has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     with subprocess.Popen(  # noqa: S603
         command,
         env={"DBT_USE_COLORS": str(has_colors), **os.environ, "PYTHONIOENCODING": "utf-8"},
+        # where a relative path of the profile starts
+        cwd=directory(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

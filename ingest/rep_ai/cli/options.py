@@ -8,6 +8,7 @@ from typing import Any
 import click
 import yaml
 
+from rep_ai import project
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.sources import PATTERNS
 
@@ -19,7 +20,7 @@ def _variables(_: click.Context, __: click.Parameter, value: str | None) -> dict
         variables = None
     if not isinstance(variables, dict):
         raise click.BadParameter("give a YAML mapping, as for dbt: '{name: value}'")
-    return variables
+    return {**project.variables_of_environment(), **variables}
 
 
 target_option = click.option(
@@ -32,7 +33,7 @@ vars_option = click.option(
     "variables",
     callback=_variables,
     metavar="YAML",
-    help="Variables of the dbt project, as for dbt.",
+    help="Variables of the dbt project, as for dbt; REP_AI_TIMEZONE and the like set some, too.",
 )
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from rep_ai import project
 from rep_ai.commands import publish
@@ -51,6 +50,7 @@ def run(
     copy = copy and publish.check_copy(destination, copy)
     builds = outcome.command == "run"
     if builds:
+        project.check_environment()
         project.make_target_path()
     with destination.lock(), working_folder(destination):
         with observer:
@@ -67,11 +67,11 @@ def run(
         if builds:
             arguments = ["--full-refresh"] if full_refresh else []
             if variables:
-                arguments += ["--vars", yaml.safe_dump(variables, default_flow_style=True)]
+                arguments += ["--vars", project.vars_text(variables)]
             _build(destination, arguments, outcome, observer)
             if talks and outcome.dbt:
                 show_build(outcome.dbt)
-            _count(outcome, destination, settings, talks=talks)
+            _count(outcome, destination, settings, variables, talks=talks)
         if copy and isinstance(destination, DuckDB):
             with observer.step(f"publishing {copy}"):
                 publish.publish(destination, copy)
@@ -100,10 +100,15 @@ def _build(
 
 
 def _count(
-    outcome: Outcome, destination: Destination, settings: dict[str, Any], *, talks: bool
+    outcome: Outcome,
+    destination: Destination,
+    settings: dict[str, Any],
+    variables: dict[str, Any],
+    *,
+    talks: bool,
 ) -> None:
     """Count the rows of the marts, and note or say what in the data is not as expected."""
-    with opened(destination, settings["rep_ai_source_schema"]) as database:
+    with opened(destination, settings["rep_ai_source_schema"], variables) as database:
         outcome.marts = {
             mart.name: database.rows(f"select count(*) from {{{mart.name}}}")[0][0]
             for mart in database.marts()
@@ -111,4 +116,4 @@ def _count(
         outcome.window_lines = health.window_warnings(database)
         outcome.data_lines = health.data_warnings(database)
         if talks:
-            show_marts(outcome, database, destination, settings)
+            show_marts(outcome, database, settings)

@@ -78,18 +78,19 @@ def _problems(
     """What a pager should know, one line each."""
     behind, newest = found["deliveries_not_in_marts"], found["newest_window_end_at"]
     retired_in_marts = found["retired_in_marts"]
+    build = database.command("dbt", "build")
     if not found["deliveries"]:
         yield "nothing is loaded yet: rep-ai run SOURCE"
     elif not found["marts_built"]:
-        yield "the marts are not built yet: rep-ai run SOURCE, or dbt build"
+        yield f"the marts are not built yet: rep-ai run SOURCE, or {build}"
     elif behind:
         dumps = many(behind, "loaded dump is", "loaded dumps are")
-        yield f"{dumps} not in the marts: rep-ai run SOURCE, or dbt build"
+        yield f"{dumps} not in the marts: rep-ai run SOURCE, or {build}"
     elif retired_in_marts:
         dumps = many(retired_in_marts, "retired delivery is", "retired deliveries are")
-        yield f"{dumps} still in the marts: rep-ai run SOURCE, or dbt build"
+        yield f"{dumps} still in the marts: rep-ai run SOURCE, or {build}"
     elif unfinished := database.models_behind():
-        yield f"{health.unfinished_line(unfinished)}: dbt build"
+        yield f"{health.unfinished_line(unfinished)}: {build}"
     since = datetime.min if within is None else now - within
     yield from health.replaced_lines(database, [health.HARDLY_VERSIONS], since)
     yield from health.missing_lines([gap for gap in found["missing"] if gap["until"] >= since])

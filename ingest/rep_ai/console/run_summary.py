@@ -9,10 +9,8 @@ from typing import Any
 
 import click
 
-from rep_ai import project
 from rep_ai.console.tables import show_table, show_violations, type_name
 from rep_ai.dump.document import RECORD_TABLES
-from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
@@ -152,34 +150,30 @@ def _passed_over(report: Report) -> Iterator[str]:
         )
 
 
-def show_marts(
-    outcome: Outcome, database: Database, destination: Destination, settings: dict[str, Any]
-) -> None:
+def show_marts(outcome: Outcome, database: Database, settings: dict[str, Any]) -> None:
     """Say how many rows the marts have, what is not as expected, and how to ask a first question.
 
     Args:
         outcome: what the run did; `marts` and `window_lines` are known.
         database: the marts.
-        destination: the same database.
         settings: the project's variables.
     """
-    used = project.profile(destination.target)
     click.echo()
     counts = [(database.shown(name), rows) for name, rows in (outcome.marts or {}).items()]
     show_table("What came out", ["mart", "rows"], counts)
     for line in outcome.window_lines:
         click.echo(f"{line}\n")
-    _say_unknown_types(database, settings, project.command("rep-ai", used))
+    _say_unknown_types(database, settings)
     _say_missing_fields(database)
     broken = health.violations(database)
     if others := [each for each in broken if each["rule"] not in health.FIRST_CONTACT]:
         show_violations(database.shown(health.VIOLATIONS), others)
     schema = database.shown("fct_rep_ai__session_groups").partition(".")[0]
-    click.echo(f"The marts are in {destination.name}, schema {schema}. A first query:\n")
-    click.echo(f"  {project.command('dbt', used)} show --inline '{FIRST_QUERY}'")
+    click.echo(f"The marts are in {database.name}, schema {schema}. A first query:\n")
+    click.echo(f"  {database.command('dbt', 'show', '--inline', FIRST_QUERY)}")
 
 
-def _say_unknown_types(database: Database, settings: dict[str, Any], command: str) -> None:
+def _say_unknown_types(database: Database, settings: dict[str, Any]) -> None:
     """Say in words where the data has other types than the project knows."""
     unknown = health.unknown_types(database)
     if not unknown:
@@ -191,7 +185,9 @@ def _say_unknown_types(database: Database, settings: dict[str, Any], command: st
         click.echo(f"  {each['kind']} {type_name(each['type'])}: {each['records']:,}")
     if len(unknown) > SHOWN:
         click.echo(f"  and {len(unknown) - SHOWN} more")
-    click.echo(f"Add them: {command} types --add-all (or --add KIND:TYPE), then run again.\n")
+    command = database.command("rep-ai", "types", "--add-all")
+    click.echo(f"Add them, then run again: {command}")
+    click.echo("Or some of them: --add KIND:TYPE in place of --add-all.\n")
 
 
 def _say_missing_fields(database: Database) -> None:

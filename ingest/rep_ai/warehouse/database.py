@@ -27,19 +27,27 @@ class Database:
         name: where it is, as people read it.
     """
 
-    def __init__(self, connection: Any, destination: Destination, raw_schema: str = "") -> None:
+    def __init__(
+        self,
+        connection: Any,
+        destination: Destination,
+        raw_schema: str = "",
+        variables: dict[str, Any] | None = None,
+    ) -> None:
         """See which tables there are.
 
         Args:
             connection: an open connection.
             destination: what it is connected to.
             raw_schema: schema of the raw tables; "": none is asked for.
+            variables: those that the command was given.
         """
         self.name = destination.name
         self._cursor = connection.cursor()
         self._tables = tables(self._cursor)
         self._target = destination.target
         self._raw_schema = raw_schema
+        self._variables = variables
 
     @cached_property
     def _nodes(self) -> dict[str, Node]:
@@ -47,6 +55,11 @@ class Database:
         if all(schema == self._raw_schema for schema, _ in self._tables):
             return {}
         return manifest.nodes(self._target or project.profile().target)
+
+    def command(self, program: str, *words: str) -> str:
+        """What a shell runs to call `rep-ai` or `dbt` on this database."""
+        used = project.profile(self._target)
+        return project.command(used, program, *words, variables=self._variables)
 
     def _place(self, name: str) -> tuple[str, str] | None:
         """Schema and table of a raw table, model or seed; None where it is not there."""
@@ -108,18 +121,21 @@ class Database:
 
 
 @contextmanager
-def opened(destination: Destination, raw_schema: str = "") -> Iterator[Database]:
+def opened(
+    destination: Destination, raw_schema: str = "", variables: dict[str, Any] | None = None
+) -> Iterator[Database]:
     """Open a database to be read; a DuckDB file that is not there is an empty one.
 
     Args:
         destination: the database.
         raw_schema: schema of the raw tables; "": none is asked for.
+        variables: those that the command was given, for the commands that it prints.
 
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
     with closing(_connected(destination)) as connection:
-        yield Database(connection, destination, raw_schema)
+        yield Database(connection, destination, raw_schema, variables)
 
 
 def _connected(destination: Destination) -> Any:

@@ -205,7 +205,8 @@ def data_warnings(database: Database) -> list[str]:
     if unknown := unknown_types(database):
         lines.append(
             f"{many(len(unknown), 'type is', 'types are')} not known yet "
-            f"({sum(row['records'] for row in unknown):,} records): rep-ai types lists them"
+            f"({sum(row['records'] for row in unknown):,} records); they are listed by "
+            f"{database.command('rep-ai', 'types')}"
         )
     severities = database.rows(
         f"select severity, count(*) from {{{VIOLATIONS}}} group by severity order by severity"
