@@ -221,10 +221,11 @@ def status(
     from rep_ai.warehouse.database import opened
     from rep_ai.warehouse.health import VIOLATIONS
 
-    schema = project.variables(variables)["rep_ai_source_schema"]
+    settings = project.variables(variables)
+    schema = settings["rep_ai_source_schema"]
     with opened(of_target(target), schema, variables) as database:
         now = datetime.now(UTC).replace(tzinfo=None)
-        found = command.collect(database, now=now, **limits)
+        found = command.collect(database, settings, now=now, **limits)
     if found["problems"] and (check or any(limit is not None for limit in limits.values())):
         found["exit_code"] = FAILED
     if as_json:

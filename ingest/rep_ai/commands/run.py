@@ -114,6 +114,9 @@ def _count(
             for mart in database.marts()
         }
         outcome.window_lines = health.window_warnings(database)
-        outcome.data_lines = health.data_warnings(database)
+        outcome.unlisted_fields = health.unlisted_fields(database, settings)
+        outcome.data_lines = health.data_warnings(
+            database, outcome.unlisted_fields, database.command("rep-ai", "types")
+        )
         if talks:
             show_marts(outcome, database, settings)

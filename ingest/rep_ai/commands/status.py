@@ -22,6 +22,7 @@ COUNTED = ("visitors", "sessions", "actions", "interactions")
 
 def collect(
     database: Database,
+    settings: Row,
     *,
     now: datetime,
     max_age: timedelta | None = None,
@@ -31,6 +32,7 @@ def collect(
 
     Args:
         database: the database, opened with its raw tables.
+        settings: the project's variables.
         now: the present, UTC without zone.
         max_age: it is a problem if the newest window ended longer ago.
         within: gaps and rejections that are older are no problem.
@@ -38,6 +40,7 @@ def collect(
     files = _files(database)
     windows = health.windows(database)
     delivered = [window for window in windows if window["status"] != "missing"]
+    unlisted = health.unlisted_fields(database, settings)
     out = retired(database)
     ids = {each["delivery"] for each in out}
     built = {row[0] for row in database.rows("select delivery_id from {int_rep_ai__deliveries}")}
@@ -53,7 +56,7 @@ def collect(
         "warnings": [
             *health.small_lines(windows),
             *health.doubtful_lines(database),
-            *health.data_warnings(database),
+            *health.data_warnings(database, unlisted, database.command("rep-ai", "types")),
         ],
         **files,
         "marts_built": database.is_built(health.CALENDAR),
@@ -63,6 +66,7 @@ def collect(
         "newest_window_end_at": max((w["window_end_at"] for w in delivered), default=None),
         **_windows(windows),
         "unknown_types": health.unknown_types(database),
+        "unlisted_fields": unlisted,
         "violations": health.violations(database),
     }
     return {**found, "problems": [*_problems(database, found, now, max_age, within)]}
@@ -223,14 +227,22 @@ def show(found: Row, violations: str) -> None:
         for rejected in found["rejected"]:
             click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
         click.echo()
-    if found["unknown_types"]:
-        show_unknown_types("Unknown types", found["unknown_types"])
-    if found["violations"]:
-        show_violations(violations, found["violations"])
+    _show_content(found, violations)
     for line in found["problems"]:
         click.echo(f"problem: {line}")
     for line in found["warnings"]:
         click.echo(f"warning: {line}")
+
+
+def _show_content(found: Row, violations: str) -> None:
+    """What in the records is not as expected."""
+    if found["unknown_types"]:
+        show_unknown_types("Unknown types", found["unknown_types"])
+    if found["unlisted_fields"]:
+        rows = [each.values() for each in found["unlisted_fields"]]
+        show_table("Fields that are not listed", ["collection", "field", "records"], rows)
+    if found["violations"]:
+        show_violations(violations, found["violations"])
 
 
 def _say_ages(found: Row) -> None:

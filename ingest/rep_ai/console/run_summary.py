@@ -38,6 +38,7 @@ class Outcome:
         published: the file that is a copy of the marts now.
         window_lines: what in the windows is not as expected.
         data_lines: what in the records of the marts is not as expected.
+        unlisted_fields: fields of the records that have no column.
         error: what went wrong.
         exit_code: how the command ends.
     """
@@ -49,6 +50,7 @@ class Outcome:
     published: str | None = None
     window_lines: list[str] = field(default_factory=list)
     data_lines: list[str] = field(default_factory=list)
+    unlisted_fields: list[health.Row] = field(default_factory=list)
     error: str | None = None
     exit_code: int = 1
 
@@ -164,6 +166,7 @@ def show_marts(outcome: Outcome, database: Database, settings: dict[str, Any]) -
     for line in outcome.window_lines:
         click.echo(f"{line}\n")
     _say_unknown_types(database, settings)
+    _say_unlisted_fields(outcome.unlisted_fields)
     _say_missing_fields(database)
     broken = health.violations(database)
     if others := [each for each in broken if each["rule"] not in health.FIRST_CONTACT]:
@@ -190,6 +193,19 @@ def _say_unknown_types(database: Database, settings: dict[str, Any]) -> None:
     click.echo("Or some of them: --add KIND:TYPE in place of --add-all.\n")
 
 
+def _say_unlisted_fields(fields: list[health.Row]) -> None:
+    """Say in words which fields the records carry beside those of the vendor's page."""
+    if not fields:
+        return
+    click.echo(f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column:")
+    for each in fields[:SHOWN]:
+        name = f"{each['collection']}.{on_line(each['field'])}"
+        click.echo(f"  {name}: {many(each['records'], 'record', 'records')}")
+    if len(fields) > SHOWN:
+        click.echo(f"  and {len(fields) - SHOWN} more")
+    click.echo(f"Variable rep_ai_fields makes columns of them: {health.OWN_FIELDS}\n")
+
+
 def _say_missing_fields(database: Database) -> None:
     """Say in words where the dumps lack fields, and which they carry instead."""
     missing = health.missing_fields(database)
@@ -199,10 +215,6 @@ def _say_missing_fields(database: Database) -> None:
     for rule, entity, name, count in missing:
         what = f"no {entity} at all" if rule == "collection_missing" else f"no {entity}.{name}"
         click.echo(f"  {what}: {count:,} dumps")
-    for collection in sorted({entity for rule, entity, *_ in missing if rule == "field_missing"}):
-        if names := health.unlisted_fields(database, collection):
-            said = ", ".join(on_line(name) for name, _ in names.most_common(SHOWN))
-            click.echo(f"  {collection} carries fields that are not listed: {said}")
     click.echo(
         "A field that has another name is one line in models/staging/_staging__sources.yml, "
         "see CONTRIBUTING.md.\n"

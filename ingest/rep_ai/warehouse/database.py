@@ -46,6 +46,7 @@ class Database:
         self._cursor = connection.cursor()
         self._tables = tables(self._cursor)
         self._target = destination.target
+        self._is_duckdb = isinstance(destination, DuckDB)
         self._raw_schema = raw_schema
         self._variables = variables
 
@@ -95,6 +96,17 @@ class Database:
         rows = self.rows(sql)
         names = [column[0] for column in self._cursor.description] if rows else []
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def unlisted(self, table: str) -> list[tuple[str, int]]:
+        """Fields of a raw table that no list has, and how many of its records carry each."""
+        name = "unnest(json_keys(_extra))" if self._is_duckdb else "json_object_keys(_extra::json)"
+        # a key may have an escape that no text type holds; such records are not counted
+        return self.rows(
+            f"select name, count(*) from (select {name} as name from {{{table}}} "
+            "where _extra is not null and strpos(_extra, '\\u') = 0 and _dlt_load_id in "
+            "(select load_id from {_dlt_loads} where status = 0)) as names "
+            "group by name order by count(*) desc, name"
+        )
 
     def marts(self) -> list[Node]:
         """The marts that are there, in the order of their names."""

@@ -3,8 +3,6 @@
 Times are UTC without zone. Rows have the names of the marts' columns.
 """
 
-import json
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from statistics import median
@@ -37,6 +35,15 @@ REPLACED = {
     ),
 }
 HARDLY_VERSIONS = "equal_version_lacks_sessions"
+# what variable rep_ai_fields calls the collections
+ENTITIES = {
+    "sessions": "unique_visitor_sessions",
+    "actions": "unique_visitor_session_actions",
+    "interactions": "unique_visitor_session_interactions",
+    "visitors": "unique_visitors",
+    "users": "users",
+}
+OWN_FIELDS = "docs/operate.md#fields-of-your-own"
 # how many files or windows one line names
 NAMED = 3
 
@@ -95,10 +102,21 @@ def missing_fields(database: Database) -> list[tuple[Any, ...]]:
     )
 
 
-def unlisted_fields(database: Database, collection: str) -> Counter[str]:
-    """Fields that no list has, as far as some records of a collection carry them."""
-    rows = database.rows(f"select _extra from {{{collection}}} where _extra is not null limit 1000")
-    return Counter(name for (extra,) in rows for name in json.loads(extra))
+def unlisted_fields(database: Database, settings: Row) -> list[Row]:
+    """Fields that neither the vendor's page lists nor variable `rep_ai_fields` names.
+
+    Args:
+        database: its raw tables.
+        settings: the project's variables.
+    """
+    own = settings.get("rep_ai_fields") or {}
+    named = {(table, name) for entity, table in ENTITIES.items() for name in own.get(entity) or ()}
+    return [
+        {"collection": table, "field": name, "records": records}
+        for table in ENTITIES.values()
+        for name, records in database.unlisted(table)
+        if (table, name) not in named
+    ]
 
 
 def unfinished_line(models: Sequence[str]) -> str:
@@ -199,15 +217,37 @@ def small_lines(found: list[Row]) -> list[str]:
     ]
 
 
-def data_warnings(database: Database) -> list[str]:
-    """What in the records is not as expected, one line each."""
+def unlisted_line(fields: Sequence[Row]) -> str:
+    """That records carry more than the vendor's page lists, which fields, and what to do."""
+    said = [
+        f"{each['collection']}.{on_line(each['field'])} ({each['records']:,} records)"
+        for each in fields
+    ]
+    return (
+        f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column: "
+        f"{_named(said)}; variable rep_ai_fields makes columns of them: {OWN_FIELDS}"
+    )
+
+
+def data_warnings(
+    database: Database, unlisted: Sequence[Row] = (), types_command: str = "rep-ai types"
+) -> list[str]:
+    """What in the records is not as expected, one line each.
+
+    Args:
+        database: its marts.
+        unlisted: the fields that have no column.
+        types_command: what lists the types.
+    """
     lines = []
     if unknown := unknown_types(database):
         lines.append(
             f"{many(len(unknown), 'type is', 'types are')} not known yet "
             f"({sum(row['records'] for row in unknown):,} records); they are listed by "
-            f"{database.command('rep-ai', 'types')}"
+            f"{types_command}"
         )
+    if unlisted:
+        lines.append(unlisted_line(unlisted))
     severities = database.rows(
         f"select severity, count(*) from {{{VIOLATIONS}}} group by severity order by severity"
     )
