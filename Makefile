@@ -109,7 +109,7 @@ report: .venv/.run ## the marts as one page to look at: target/report.html
 	@$(CHOOSE); $(BIN)/rep-ai report
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
-	@$(CHOOSE); $(BIN)/dbt docs generate --static
+	@$(CHOOSE); $(BIN)/dbt docs generate --static && echo "The page: $${DBT_TARGET_PATH:-target}/static_index.html"
 
 clean: ## remove what make made, but no database
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache ingest/*.egg-info logs

@@ -9,6 +9,7 @@ from rep_ai import project
 from rep_ai.commands import publish
 from rep_ai.commands.ingest import ingest
 from rep_ai.commands.working_folder import working_folder
+from rep_ai.console.progress import of_dbt
 from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination, DuckDB, of_target
@@ -70,7 +71,7 @@ def run(
                 arguments += ["--vars", project.vars_text(variables)]
             _build(destination, arguments, outcome, observer)
             if talks and outcome.dbt:
-                show_build(outcome.dbt)
+                show_build(outcome.dbt, outcome.warned)
             _count(outcome, destination, settings, variables, talks=talks)
         if copy and isinstance(destination, DuckDB):
             with observer.step(f"publishing {copy}"):
@@ -86,9 +87,14 @@ def _build(
     results = project.target_path() / "run_results.json"
     # else those of an earlier run would speak for one that did not come so far
     results.unlink(missing_ok=True)
+    # the file stays as people read it
+    log = ["--log-format", "json", "--log-format-file", "debug", "--log-level", "info"]
+    shows = observer.shows_builds
     with observer.step("dbt build"):
         code = project.dbt(
-            ["--quiet", "build", *arguments], target=destination.target, say=observer.say
+            [*(log if shows else ["--quiet"]), "build", *arguments],
+            target=destination.target,
+            say=of_dbt(observer) if shows else observer.say,
         )
     if results.is_file():
         outcome.read_build(results)

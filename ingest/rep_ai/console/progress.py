@@ -3,10 +3,11 @@
 rich draws the bar. How much is read is counted here: a file may be read more than once.
 """
 
+import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
@@ -15,6 +16,7 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.table import Column
 from rich.text import Text
 
@@ -46,10 +48,12 @@ class Quiet(Observer):
 
 
 class Lines(Quiet):
-    """One line per file with the time (UTC), and now and then one for a long file.
+    """One line per file with the time (UTC), and now and then one for a long file or a build.
 
     What is wrong is on stderr besides, as where nothing else is said.
     """
+
+    shows_builds = True
 
     def __init__(self, file: TextIO) -> None:
         """Begin the clock; the lines go to `file`."""
@@ -89,6 +93,10 @@ class Lines(Quiet):
         super().failed(file, line)
         self._log(f"failed {on_line(file.url)}")
 
+    def building(self, done: int, total: int, at_work: str) -> None:
+        """Say how far it is, if nothing was said for a while."""
+        self._log(_built(done, total, at_work), PATIENCE)
+
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Say that it begins."""
@@ -108,6 +116,8 @@ class Lines(Quiet):
 class Bar(Quiet):
     """A bar with files, bytes, records and the time left, gone without a trace at the end."""
 
+    shows_builds = True
+
     def __init__(self, console: Console) -> None:
         """Show it on that console, which is a terminal."""
         self._console = console
@@ -126,6 +136,7 @@ class Bar(Quiet):
             redirect_stderr=False,
         )
         self._task = self._progress.add_task("Looking for dump files", total=None, counts="")
+        self._status: Status | None = None
         self._lock = Lock()
         # by URL: the bytes of each file, those of them that are read, and its records
         self._sizes: dict[str, int] = {}
@@ -173,8 +184,13 @@ class Bar(Quiet):
     def step(self, what: str) -> Iterator[None]:
         """Show that it goes on; the bar is over by then."""
         self._progress.stop()
-        with self._console.status(what):
+        with self._console.status(what) as self._status:
             yield
+
+    def building(self, done: int, total: int, at_work: str) -> None:
+        """Show how far it is beside what goes on."""
+        if self._status:
+            self._status.update(_built(done, total, at_work))
 
     def __enter__(self) -> Observer:
         """Begin to show."""
@@ -199,6 +215,41 @@ class Bar(Quiet):
                 f"{self._bytes / 1e6:,.0f}/{self._total / 1e6:,.0f} MB {self._records:,} records"
             )
             self._progress.update(self._task, completed=self._bytes, counts=counts)
+
+
+def _built(done: int, total: int, at_work: str) -> str:
+    return f"dbt build: {done:,} of {total:,} models and tests done, at work: {at_work}"
+
+
+def of_dbt(observer: Observer) -> Callable[[str], None]:
+    """What is called with each line of dbt's log in JSON: errors are said, the rest is progress."""
+    at_work: dict[str, None] = {}
+    done = 0
+
+    def told(line: str) -> None:
+        nonlocal done
+        try:
+            event = json.loads(line)
+            info, data = event["info"], event["data"]
+        except (ValueError, KeyError, TypeError):
+            # what is not dbt's own, such as a traceback
+            observer.say(line)
+            return
+        if info["level"] == "error" or info["name"] == "PrintEvent":
+            observer.say(f"{info['ts'][11:19]}  {info['msg']}")
+        name = data.get("node_info", {}).get("node_name")
+        if "Hook" in info["name"] or not name or ("total" not in data and "num_models" not in data):
+            return
+        total = data.get("total") or data["num_models"]
+        if info["name"] == "LogStartLine":
+            at_work[name] = None
+        else:
+            at_work.pop(name, None)
+            done += 1
+        # the one that is at work for longest
+        observer.building(done, total, next(iter(at_work), name))
+
+    return told
 
 
 def observer(*, quiet: bool, as_json: bool) -> Observer:

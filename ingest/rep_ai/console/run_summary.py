@@ -14,7 +14,7 @@ from rep_ai.dump.document import RECORD_TABLES
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
-from rep_ai.words import many, named, on_line
+from rep_ai.words import many, named, on_line, one_line
 
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
@@ -34,6 +34,7 @@ class Outcome:
         command: `ingest` or `run`.
         ingest: what became of the files.
         dbt: numbers of dbt build by what they count.
+        warned: tests of dbt that warn, and what each says.
         marts: mart -> rows.
         published: the file that is a copy of the marts now.
         window_lines: what in the windows is not as expected.
@@ -46,6 +47,7 @@ class Outcome:
     command: str
     ingest: Report | None = None
     dbt: dict[str, int] | None = None
+    warned: list[str] = field(default_factory=list)
     marts: dict[str, int] | None = None
     published: str | None = None
     window_lines: list[str] = field(default_factory=list)
@@ -64,6 +66,11 @@ class Outcome:
         found = json.loads(results.read_text(encoding="utf-8"))["results"]
         kinds = Counter(result["unique_id"].partition(".")[0] for result in found)
         statuses = Counter(result["status"] for result in found)
+        self.warned = [
+            f"{result['unique_id'].split('.')[2]}: {one_line(result.get('message') or 'warns')}"
+            for result in found
+            if result["status"] == "warn"
+        ]
         self.dbt = {
             "models": kinds["model"],
             "seeds": kinds["seed"],
@@ -108,10 +115,12 @@ class Outcome:
         }
 
 
-def show_build(counts: dict[str, int]) -> None:
-    """Say how many models and tests dbt ran, and how many of them warn."""
+def show_build(counts: dict[str, int], warned: list[str]) -> None:
+    """Say how many models and tests dbt ran, and which of them warn."""
     warn = f", {counts['warnings']} of them warn" if counts["warnings"] else ""
     click.echo(f"dbt build: {counts['models']} models, {counts['tests']} tests{warn}")
+    for line in warned:
+        click.echo(f"  {line}")
 
 
 def show_ingest(report: Report) -> None:

@@ -87,6 +87,8 @@ class Observer:
     """Told by an ingest what it does, from any of its threads; keeps the report, says nothing."""
 
     report: Report | None = None
+    # whether `building` is shown
+    shows_builds = False
 
     def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """The files are listed; `new` will be read, and `report` fills as they are."""
@@ -106,6 +108,9 @@ class Observer:
 
     def failed(self, file: SourceFile, line: str) -> None:
         """A file could not be read; the line says which and why."""
+
+    def building(self, done: int, total: int, at_work: str) -> None:
+        """So many models and tests of all are done, and one is at work."""
 
     def say(self, text: str) -> None:
         """Show a line that another program or the run itself wrote."""

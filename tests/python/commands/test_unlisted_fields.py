@@ -16,7 +16,7 @@ def test_unlisted_fields_are_named_until_they_are_columns(tmp_path: Path) -> Non
     """With counts of their records and what to do, by run and by status."""
     bucket = Bucket(tmp_path)
     sessions = {f"s{i}": {"start_time": NIGHT, "utm-Source": "ad"} for i in range(3)}
-    actions = [{"id": "a", "action": "ALERT", "url": None, "ti\ntle": [1]}]
+    actions = [{"id": "a", "action": "ALERT", "ti\ntle": [1]}]
     members: dict[str, Any] = {"unique_visitor_session_actions": actions}
     members |= {"unique_visitor_sessions": sessions}
     write(bucket.dumps / "first.json", document(NIGHT, NIGHT + DAY, **members))
