@@ -116,8 +116,9 @@ def _check_former(path: Path) -> None:
 def publish(destination: DuckDB, path: Path) -> None:
     """Replace a file by a copy of the marts, at once; the caller holds the lock.
 
-    Whoever has the old file open keeps it. Tables only: a view names its database, which is the
-    file's name. A kill leaves the old file, and a hidden one that the next copy removes.
+    Whoever has the old file open keeps it. The marts are tables, since their own views name the
+    database, which is the file's name. `show tables` looks into schema main alone, so it has a view
+    of each. A kill leaves the old file, and a hidden one that the next copy removes.
 
     Args:
         destination: the database.
@@ -141,6 +142,7 @@ def publish(destination: DuckDB, path: Path) -> None:
                 connection.execute(f"create table {table} as from {database[mart.name]}")
                 for statement in _comments(mart, table):
                     connection.execute(f"comment on {statement}")
+            _show_in_main(connection, marts(database, destination))
             connection.execute("detach copy")
         # whoever opens it to write would keep all others out
         new.chmod(0o444)
@@ -155,6 +157,20 @@ def publish(destination: DuckDB, path: Path) -> None:
         raise PublishError(f"{path} cannot be written: {one_line(error)}") from None
     finally:
         _clear(new)
+
+
+def _show_in_main(connection: Any, found: list[Node]) -> None:
+    """Make a view of each mart in the schema where `show tables` looks, under any file's name."""
+    (before,) = connection.execute("select current_database()").fetchone()
+    # so the views do not name their database
+    connection.execute("use copy")
+    for mart in found:
+        if mart.schema != "main":
+            view, table = f'main."{mart.alias}"', f'"{mart.schema}"."{mart.alias}"'
+            connection.execute(f"create view {view} as from {table}")
+            if said := one_line(mart.description):
+                connection.execute(f"comment on view {view} is {quoted(said)}")
+    connection.execute('use "' + before.replace('"', '""') + '"')
 
 
 def _clear(new: Path) -> None:

@@ -86,21 +86,27 @@ def marts(place: Place) -> list[str]:
 
 
 def test_a_copy_has_the_marts_and_what_they_mean(built: Place, tmp_path: Path) -> None:
-    """All rows, tables alone, under whatever name the file has."""
+    """All rows, tables and a view of each in main, under whatever name the file has."""
     renamed = tmp_path / "any other name.duckdb"
     renamed.write_bytes(copy_of(built).read_bytes())
     tables = "select schema_name, table_name from duckdb_tables() order by all"
     assert query(renamed, tables) == [("rep_ai", name) for name in marts(built)]
-    assert query(renamed, "select view_name from duckdb_views() where not internal") == []
+    assert query(renamed, "show tables") == [(name,) for name in marts(built)]
+    views = "select schema_name, view_name from duckdb_views() where not internal order by all"
+    assert query(renamed, views) == [("main", name) for name in marts(built)]
     nodes = json.loads(manifest_of(built).read_text(encoding="utf-8"))["nodes"]
     for name in marts(built):
         wanted = query(built.database, f"select * from rep_ai.{name}")
         found = query(renamed, f"select * from rep_ai.{name}")
         assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+        assert sorted(map(repr, query(renamed, f"from {name}"))) == sorted(map(repr, wanted))
         node = nodes[f"model.rep_ai.{name}"]
         said = f"select comment from duckdb_tables() where table_name = '{name}'"
         assert query(renamed, said) == [(" ".join(node["description"].split()),)]
-        said = f"select column_name, comment from duckdb_columns() where table_name = '{name}'"
+        said = (
+            "select column_name, comment from duckdb_columns() "
+            f"where table_name = '{name}' and schema_name = 'rep_ai'"
+        )
         assert dict(query(renamed, said)) == {
             column["name"]: " ".join(column["description"].split())
             for column in node["columns"].values()
