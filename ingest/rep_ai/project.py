@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 
 import yaml
 
+from rep_ai.dbt_options import option, option_value
 from rep_ai.errors import RepAiError
 from rep_ai.words import one_line
 
@@ -53,21 +54,6 @@ OF_ENVIRONMENT = (
     "rep_ai_violation_severity",
     "rep_ai_allow_full_refresh",
 )
-# options that dbt reads from its environment, and by which a build makes less or something else;
-# DBT_STATE and the like say nothing without DBT_DEFER
-SELECTING = (
-    "DEFER",
-    "DEFER_TO_STATE",
-    "EMPTY",
-    "EVENT_TIME_END",
-    "EVENT_TIME_START",
-    "EXCLUDE_RESOURCE_TYPES",
-    "FULL_REFRESH",
-    "RESOURCE_TYPES",
-    "SAMPLE",
-    "STORE_FAILURES",
-)
-OFF = ("", "0", "f", "false", "n", "no", "off")
 
 
 class ProjectError(RepAiError):
@@ -86,33 +72,6 @@ class Profile(NamedTuple):
     output: dict[str, Any]
 
 
-def _option(name: str) -> tuple[str, str] | None:
-    """A variable of the environment that sets an option of dbt, which has two names for each."""
-    for variable in (f"DBT_ENGINE_{name}", f"DBT_{name}"):
-        if value := os.environ.get(variable):
-            return variable, value
-    return None
-
-
-def _option_value(name: str) -> str | None:
-    found = _option(name)
-    return found and found[1]
-
-
-def check_environment() -> None:
-    """See that a build makes all there is, whatever dbt reads from its environment.
-
-    Raises:
-        ProjectError: a variable lets it make less, or something else.
-    """
-    for variable, value in filter(None, map(_option, SELECTING)):
-        if value.lower() not in OFF:
-            raise ProjectError(
-                f"{variable} is {value!r} in the environment, and rep-ai run builds all there is",
-                to_do=f"unset {variable}, or land with rep-ai ingest and build with dbt",
-            )
-
-
 def directory() -> Path:
     """The project of DBT_PROJECT_DIR or of the working directory, else the package's checkout.
 
@@ -121,7 +80,7 @@ def directory() -> Path:
     Raises:
         ProjectError: there is none.
     """
-    if named := _option_value("PROJECT_DIR"):
+    if named := option_value("PROJECT_DIR"):
         places = [Path(named).absolute()]
     else:
         places = [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]]
@@ -215,7 +174,7 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
     Raises:
         ProjectError: there is no such target, or the profile cannot be read.
     """
-    name = _option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
+    name = option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
     path = _profiles_directory() / "profiles.yml"
     profiles = _read(path)
     if name not in profiles:
@@ -224,7 +183,7 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
         )
     try:
         settings = profiles[name]
-        target = target or _option_value("TARGET") or environment.get("REP_AI_TARGET")
+        target = target or option_value("TARGET") or environment.get("REP_AI_TARGET")
         target = target or _filled(settings.get("target", "default"), environment)
         targets = settings["outputs"]
         if target not in targets:
@@ -261,7 +220,7 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
 
 def _profiles_directory() -> Path:
     """Where dbt finds the profiles: as it is told, beside the project, or in the home folder."""
-    if named := _option_value("PROFILES_DIR"):
+    if named := option_value("PROFILES_DIR"):
         return Path(named).absolute()
     has_own = (directory() / "profiles.yml").is_file()
     return directory() if has_own else Path.home() / ".dbt"
@@ -315,14 +274,14 @@ def command(
         # set for this process alone it may be empty, and not so in the shell
         if {f"DBT_{name}", f"DBT_ENGINE_{name}"} & os.environ.keys():
             set_before[f"DBT_{name}"] = _shown(path.absolute())
-    if named := _option_value("PROFILE"):
+    if named := option_value("PROFILE"):
         set_before["DBT_PROFILE"] = shlex.quote(named)
     alike = usual if used.target == usual.target else profile(used.target, environment=here)
     if used.output.get("path") != alike.output.get("path"):
         set_before["REP_AI_DUCKDB"] = _shown(Path(used.output["path"]))
     said = [f"{name}={value}" for name, value in set_before.items()]
     said += [_shown(Path(sys.executable).parent / program), shlex.join(words)]
-    if used.target != usual.target or _option("TARGET"):
+    if used.target != usual.target or option("TARGET"):
         said += ["--target", shlex.quote(used.target)]
     if variables:
         said += ["--vars", shlex.quote(vars_text(variables))]
@@ -346,12 +305,12 @@ def _shown(path: Path) -> str:
 def target_path() -> Path:
     """Where dbt leaves its artifacts."""
     own = _read(directory() / "dbt_project.yml").get("target-path", "target")
-    return directory() / (_option_value("TARGET_PATH") or _filled(own, os.environ))
+    return directory() / (option_value("TARGET_PATH") or _filled(own, os.environ))
 
 
 def log_path() -> Path:
     """Where dbt writes its log: beside its artifacts, unless a variable says otherwise."""
-    return directory() / (_option_value("LOG_PATH") or target_path())
+    return directory() / (option_value("LOG_PATH") or target_path())
 
 
 def make_target_path() -> None:

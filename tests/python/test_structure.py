@@ -18,6 +18,7 @@ LAYERS = (
     {"landing"},
     {"dump"},
     {"project"},
+    {"dbt_options"},
     {"errors", "signals", "words"},
 )
 MAX_LINES_OF_A_MODULE = 400

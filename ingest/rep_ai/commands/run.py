@@ -11,6 +11,7 @@ from rep_ai.commands.ingest import ingest
 from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.progress import of_dbt
 from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
+from rep_ai.dbt_options import check_environment
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination, DuckDB, of_target
 from rep_ai.landing.results import Observer
@@ -51,7 +52,7 @@ def run(
     copy = copy and publish.check_copy(destination, copy)
     builds = outcome.command == "run"
     if builds:
-        project.check_environment()
+        check_environment()
         project.make_target_path()
     with destination.lock(), working_folder(destination):
         with observer:
@@ -69,9 +70,7 @@ def run(
             arguments = ["--full-refresh"] if full_refresh else []
             if variables:
                 arguments += ["--vars", project.vars_text(variables)]
-            _build(destination, arguments, outcome, observer)
-            if talks and outcome.dbt:
-                show_build(outcome.dbt, outcome.warned)
+            _build(destination, arguments, outcome, observer, talks=talks)
             _count(outcome, destination, settings, variables, talks=talks)
         if copy and isinstance(destination, DuckDB):
             with observer.step(f"publishing {copy}"):
@@ -82,7 +81,12 @@ def run(
 
 
 def _build(
-    destination: Destination, arguments: list[str], outcome: Outcome, observer: Observer
+    destination: Destination,
+    arguments: list[str],
+    outcome: Outcome,
+    observer: Observer,
+    *,
+    talks: bool,
 ) -> None:
     results = project.target_path() / "run_results.json"
     # else those of an earlier run would speak for one that did not come so far
@@ -103,6 +107,8 @@ def _build(
             f"dbt build failed, see above and {project.log_path() / 'dbt.log'}",
             to_do="the dumps are landed: mend it and run again",
         )
+    if talks and outcome.dbt:
+        show_build(outcome.dbt, outcome.warned)
 
 
 def _count(

@@ -87,7 +87,12 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """The same for machines; the keys are always there, those of dbt for `run` only."""
         ingest = self.landed
-        built = {"dbt": self.dbt, "marts": self.marts, "published": self.published}
+        built = {
+            "dbt": self.dbt,
+            "warned": self.warned,
+            "marts": self.marts,
+            "published": self.published,
+        }
         return {
             "command": self.command,
             "exit_code": self.exit_code,

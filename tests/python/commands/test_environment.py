@@ -17,7 +17,7 @@ import yaml
 
 from dumps import DAY, NIGHT, document, write
 from marts import PROJECT
-from rep_ai import project
+from rep_ai import dbt_options, project
 from rep_ai.errors import RepAiError
 
 BIN = Path(sys.executable).parent
@@ -127,7 +127,7 @@ def test_every_option_that_dbt_reads_is_judged() -> None:
         "SINGLE_THREADED",
         "LOG_FILE_MAX_BYTES",
     }
-    judged = where | harmless | set(project.SELECTING)
+    judged = where | harmless | set(dbt_options.SELECTING)
     assert {name.removeprefix("DBT_ENGINE_") for name in names} - judged == set()
 
 
