@@ -69,6 +69,14 @@ TRIED = {
     ".venv/bin/rep-ai run SOURCE... --publish /srv/bi/visits.duckdb": Tried(
         {"SOURCE...": "dumps", "/srv/bi/": ""}
     ),
+    ".venv/bin/dbt build --vars '{rep_ai_fields: {actions: [url, title]}}'": Tried(),
+    ".venv/bin/rep-ai retire 2026-03-01.json --reason "
+    "'a test of the vendor, with invented visitors'": Tried(
+        {"2026-03-01.json": "rep_ai_2026-03-01.json"}
+    ),
+    ".venv/bin/rep-ai restore 2026-03-01.json": Tried(
+        {"2026-03-01.json": "rep_ai_2026-03-01.json"}
+    ),
     ".venv/bin/rep-ai export DIR": Tried({"DIR": "marts"}),
     ".venv/bin/mf list metrics": Tried(),
     ".venv/bin/mf query --metrics acceptance_rate,median_seconds_to_accept "
