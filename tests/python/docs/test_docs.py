@@ -343,8 +343,11 @@ def test_each_rule_has_its_page(project: Project) -> None:
 def test_examples_of_rules_are_real(project: Project) -> None:
     query = """
         select
-            rule, entity, coalesce(record_id, ''),
-            regexp_replace(detail, '(delivery|position) [0-9a-f]+', '\\1 …', 'g')
+            rule, entity, coalesce(regexp_replace(record_id, '^[0-9a-f]{64}$', '…'), ''),
+            regexp_replace(
+                regexp_replace(detail, '(delivery|position) [0-9a-f]+', '\\1 …', 'g'),
+                'file:[^ ,]+', '…', 'g'
+            )
         from rep_ai.rep_ai__contract_violations
     """
     with project.database.connect() as connection:
