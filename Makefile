@@ -9,7 +9,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test test-engines replay lint style bench chaos fuzz report docs clean lock
+.PHONY: help run start-over check test test-engines replay lint style bench chaos fuzz report docs clean lock \
+	release-notes
 
 SAMPLE := sample.duckdb
 WAREHOUSE := warehouse.duckdb
@@ -110,6 +111,11 @@ report: .venv/.run ## the marts as one page to look at: target/report.html
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
 	@$(CHOOSE); $(BIN)/dbt docs generate --static && echo "The page: $${DBT_TARGET_PATH:-target}/static_index.html"
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release-notes: ## what CHANGELOG.md says of the version in pyproject.toml
+	@awk '/^## \[/ {found = index($$0, "## [$(VERSION)]"); next} found {print; some = 1} END {exit !some}' \
+		CHANGELOG.md
 
 clean: ## remove what make made, but no database
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache ingest/*.egg-info logs

@@ -23,6 +23,7 @@
         'rep_ai_source_schema', 'rep_ai_source_database', 'rep_ai_supported_major',
         'rep_ai_timezone', 'rep_ai_include_unknown_types', 'rep_ai_known_types', 'rep_ai_fields',
         'rep_ai_allow_full_refresh', 'rep_ai_windows_before', 'rep_ai_violation_severity',
+        'rep_ai_file_format',
         'rep_ai_unit_tests',
     ] -%}
     {%- for name in invocation_args_dict.vars or {} if name.startswith('rep_ai_') -%}

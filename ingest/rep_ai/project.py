@@ -43,6 +43,7 @@ VARIABLES = (
     "rep_ai_allow_full_refresh",
     "rep_ai_windows_before",
     "rep_ai_violation_severity",
+    "rep_ai_file_format",
     "rep_ai_unit_tests",
 )
 # those that REP_AI_<NAME> sets in the environment; others are mappings, or not for each night

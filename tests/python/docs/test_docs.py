@@ -402,6 +402,17 @@ def test_pages_are_no_longer_and_no_wider_than_can_be_read() -> None:
         assert not [line for line in pages.text(name).splitlines() if len(line) > LINE_LENGTH]
 
 
+def test_a_release_has_notes() -> None:
+    done = subprocess.run(
+        ["make", "--silent", "release-notes"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("\n### Added\n") and "\n## " not in done.stdout
+
+
 def test_the_dump_in_the_readme_has_all_that_a_dump_has() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", pages.text("README.md"), re.DOTALL)
     dump = json.loads(block)
