@@ -79,8 +79,9 @@
     `properties`, the JSON text of what the vendor's list lacks.
 #}
 {% macro rep_ai_columns_of(collection, entity) -%}
-    {%- set listed_later = [] -%}
+    {%- set listed_later, taken = [], ['delivery_id', 'record_key', 'record_position'] -%}
     {%- for field in rep_ai_vendor_fields(collection) -%}
+        {%- do taken.extend([field.staged_as, field.staged_raw_as]) -%}
         {%- do listed_later.append(field.name) if not field.is_always_listed -%}
         {%- if field.staged_raw_as != field.staged_as %}
         {{ field.raw }} as {{ field.staged_raw_as }},
@@ -99,6 +100,9 @@
         {%- endif %} as {{ field.staged_as }},
     {%- endfor -%}
     {%- for field in rep_ai_own_fields(entity) %}
+        {{- exceptions.raise_compiler_error(
+            'rep_ai_fields: ' ~ entity ~ ' have a column ' ~ field.column ~ ' already'
+        ) if execute and field.column in taken + ['properties'] }}
         {{ rep_ai_member('records._extra', field.name) }} as {{ field.column }},
     {%- endfor %}
         {% if listed_later -%}
