@@ -41,8 +41,9 @@
 {%- endmacro %}
 
 {% macro rep_ai_drop_outdated(tables, left_out) -%}
-    {%- set said = 'another version of this project made these tables; they have to be made again,'
-        ~ ' as long as a full refresh takes: ' ~ tables | map(attribute='name') | join(', ') -%}
+    {%- set said = 'another version of this project made these tables, or one with other'
+        ~ ' rep_ai_fields; they have to be made again, as long as a full refresh takes: '
+        ~ tables | map(attribute='name') | join(', ') -%}
     {%- do rep_ai_allow_full_refresh(said) -%}
     {%- if left_out -%}
         {{ exceptions.raise_compiler_error(said ~ '; select all models, as `dbt build` does') }}
