@@ -79,9 +79,9 @@
     `properties`, the JSON text of what the vendor's list lacks.
 #}
 {% macro rep_ai_columns_of(collection, entity) -%}
-    {%- set listed_later, taken = [], ['delivery_id', 'record_key', 'record_position'] -%}
+    {%- set listed, listed_later = [], [] -%}
     {%- for field in rep_ai_vendor_fields(collection) -%}
-        {%- do taken.extend([field.staged_as, field.staged_raw_as]) -%}
+        {%- do listed.append(field.name) -%}
         {%- do listed_later.append(field.name) if not field.is_always_listed -%}
         {%- if field.staged_raw_as != field.staged_as %}
         {{ field.raw }} as {{ field.staged_raw_as }},
@@ -101,9 +101,9 @@
     {%- endfor -%}
     {%- for field in rep_ai_own_fields(entity) %}
         {{- exceptions.raise_compiler_error(
-            'rep_ai_fields: ' ~ entity ~ ' have a column ' ~ field.column ~ ' already'
-        ) if execute and field.column in taken + ['properties'] }}
-        {{ rep_ai_member('records._extra', field.name) }} as {{ field.column }},
+            'rep_ai_fields: ' ~ field.name ~ ' of ' ~ entity ~ ' is a listed field already'
+        ) if field.name in listed }}
+        {{ rep_ai_member('records._extra', field.name) }} as {{ field.held_as }},
     {%- endfor %}
         {% if listed_later -%}
             {{ rep_ai_without('records._extra', listed_later) }}
@@ -114,7 +114,8 @@
 
 {#
     The fields of variable `rep_ai_fields`: of sessions, actions, interactions, visitors or users
-    each `name` in the dump, and `column`, the same as a name of SQL: `utm-Source` is `utm_source`.
+    each `name` in the dump; `column`, the same as a name of SQL: `utm-Source` is `utm_source`; and
+    `held_as`, its column before the marts, where it might have the name of one of ours.
 #}
 {% macro rep_ai_own_fields(entity) -%}
     {%- set own, fields = var('rep_ai_fields') or {}, [] -%}
@@ -124,29 +125,44 @@
             'rep_ai_fields: there is no ' ~ name ~ '; it has fields of ' ~ entities | join(', ')
         ) }}
     {%- endfor -%}
-    {%- for name in own.get(entity) or [] -%}
+    {%- for name in rep_ai_listed('rep_ai_fields', own.get(entity)) -%}
         {%- set column = modules.re.sub('[^a-z0-9_]', '_', name | string | lower) -%}
         {{ exceptions.raise_compiler_error(
             'rep_ai_fields: ' ~ name ~ ' of ' ~ entity ~ ' comes twice, or cannot be a column: a'
             ' name begins with a letter and has letters, digits, spaces and any of _ . : / -'
         ) if column in fields | map(attribute='column') | list
             or not modules.re.fullmatch('[A-Za-z_][A-Za-z0-9_ .:/-]*', name | string) }}
-        {%- do fields.append({'name': name, 'column': column}) -%}
+        {%- do fields.append({'name': name, 'column': column, 'held_as': 'own__' ~ column}) -%}
     {%- endfor -%}
     {{ return(fields) }}
+{%- endmacro %}
+
+{# The list that a variable has to have; a text would be taken for a list of letters. #}
+{% macro rep_ai_listed(variable, values) -%}
+    {{ exceptions.raise_compiler_error(
+        variable ~ ': ' ~ values ~ ' is no list; write [' ~ values ~ ']'
+    ) if values is string or values is mapping or values is number }}
+    {{ return(values or []) }}
 {%- endmacro %}
 
 {# The columns of variable `rep_ai_fields`, each with a comma after it; `from` is their table. #}
 {% macro rep_ai_own_columns(entity, from) -%}
     {%- for field in rep_ai_own_fields(entity) %}
-        {{ from }}.{{ field.column }},
+        {{ from }}.{{ field.held_as }},
     {%- endfor -%}
 {%- endmacro %}
 
 {# The same, of the last record of an id that has the field. #}
 {% macro rep_ai_last_own_columns(entity) -%}
     {%- for field in rep_ai_own_fields(entity) %}
-        {{ rep_ai_last_known(field.column, 'window_number') }} as {{ field.column }},
+        {{ rep_ai_last_known(field.held_as, 'window_number') }} as {{ field.held_as }},
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The same as a mart calls them. #}
+{% macro rep_ai_own_columns_of_mart(entity, from) -%}
+    {%- for field in rep_ai_own_fields(entity) %}
+        {{ from }}.{{ field.held_as }} as {{ adapter.quote(field.column) }},
     {%- endfor -%}
 {%- endmacro %}
 
@@ -161,14 +177,16 @@
 {%- endmacro %}
 
 {% macro rep_ai_with_own_fields(node) -%}
+    {%- set is_mart = node.config.contract and node.config.contract.enforced -%}
     {%- for field in rep_ai_own_fields(node.config.meta.own_fields) if node.config.meta -%}
-        {%- set given = node.columns.get(field.column) -%}
+        {%- set column = field.column if is_mart else field.held_as -%}
+        {%- set given = node.columns.get(column) -%}
         {{ exceptions.raise_compiler_error(
-            'rep_ai_fields: ' ~ node.name ~ ' has a column ' ~ field.column ~ ' already'
+            'rep_ai_fields: ' ~ node.name ~ ' has a column ' ~ column ~ ' already'
         ) if given and not given.is_own }}
-        {%- do node.columns.update({field.column: {
-            'name': field.column, 'data_type': 'string', 'is_own': true, 'constraints': [],
-            'quote': none, 'description': '',
+        {%- do node.columns.update({column: {
+            'name': column, 'data_type': 'string', 'is_own': true, 'constraints': [],
+            'quote': is_mart, 'description': '',
         }}) -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -180,7 +198,7 @@
         {{ exceptions.raise_compiler_error(
             'rep_ai_known_types: there is no kind ' ~ kind ~ '; it has action and interaction'
         ) if kind not in ('action', 'interaction') }}
-        {%- for type in types or [] %}
+        {%- for type in rep_ai_listed('rep_ai_known_types', types) %}
     union distinct
     select '{{ kind }}' as kind, '{{ dbt.escape_single_quotes(type | string) }}' as type
         {%- endfor -%}

@@ -62,7 +62,7 @@ final as (
         users.display_name,
         users.title,
         users.is_active,
-        {{- rep_ai_own_columns('users', 'users') }}
+        {{- rep_ai_own_columns_of_mart('users', 'users') }}
         coalesce(interaction_totals.interaction_count, 0) as interaction_count,
         coalesce(interaction_totals.accepted_interaction_count, 0) as accepted_interaction_count
     from users

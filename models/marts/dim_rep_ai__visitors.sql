@@ -104,7 +104,7 @@ final as (
         ) as display_name,
         {{ rep_ai_json_text('visitors.custom_metadata', 'email') }} as email,
         visitors.custom_metadata,
-        {{- rep_ai_own_columns('visitors', 'visitors') }}
+        {{- rep_ai_own_columns_of_mart('visitors', 'visitors') }}
         session_totals.first_seen_at,
         session_totals.last_seen_at,
         coalesce(session_totals.session_count, 0) as session_count,

@@ -23,7 +23,7 @@ final as (
         session_group_id,
         visitor_id,
         occurred_at,
-        {{- rep_ai_own_columns('actions', 'actions') }}
+        {{- rep_ai_own_columns_of_mart('actions', 'actions') }}
         properties
     from actions
     where

@@ -32,7 +32,7 @@ final as (
         is_accepted,
         accepted_at,
         seconds_to_accept,
-        {{- rep_ai_own_columns('interactions', 'interactions') }}
+        {{- rep_ai_own_columns_of_mart('interactions', 'interactions') }}
         properties
     from interactions
     where

@@ -54,7 +54,7 @@ final as (
         sessions.visitor_id,
         sessions.referrer,
         sessions.user_agent,
-        {{- rep_ai_own_columns('sessions', 'sessions') }}
+        {{- rep_ai_own_columns_of_mart('sessions', 'sessions') }}
         sessions.started_at,
         sessions.ended_at,
         sessions.end_status,

@@ -1,6 +1,7 @@
 """rep-ai retire and restore: a delivery out of the marts, and back."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 
@@ -72,7 +73,8 @@ def _found(database: Database, named: str) -> tuple[str, str]:
     )
     if not rows:
         raise RepAiError("nothing is loaded yet: rep-ai run SOURCE")
-    path = Path(named).absolute().as_uri()
+    # as the landing writes it: not encoded
+    path = f"file://{Path(unquote(named.removeprefix('file://'))).resolve()}"
     meant = [row for row in rows if row[1] in (named, path)]
     meant = meant or [row for row in rows if row[1].endswith(f"/{named}")]
     if not meant and len(named) >= SHORTEST_ID:

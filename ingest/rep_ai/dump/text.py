@@ -19,7 +19,7 @@ from rep_ai.dump.json_text import members, offset
 TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for it in UTF-8"
+_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for the dump again, in UTF-8"
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 # what JSON has no words for, and some libraries write
 _NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")

@@ -68,6 +68,16 @@ def test_a_delivery_is_named_by_file_url_or_id(bucket: Bucket) -> None:
         assert "not retired" in bucket.rep_ai("restore", name)
 
 
+def test_names_are_taken_as_they_are(bucket: Bucket) -> None:
+    """Spaces, and letters that a URL would encode."""
+    start = NIGHT + 2 * DAY
+    write(bucket.dumps / "my dump é#1.json", document(start, start + DAY))
+    bucket.rep_ai("ingest", str(bucket.dumps))
+    for name in ("my dump é#1.json", bucket.dumps / ".." / "dumps" / "my dump é#1.json"):
+        assert "retired (delivery" in bucket.rep_ai("retire", str(name))
+        assert "restored (delivery" in bucket.rep_ai("restore", str(name))
+
+
 def test_what_is_no_delivery_or_several_is_refused(bucket: Bucket) -> None:
     said = bucket.rep_ai("retire", "third.json", code=1)
     assert "no loaded file is called third.json" in said and "delivery id" in said

@@ -98,6 +98,14 @@ def test_a_misspelt_collection_of_fields_is_refused(bucket: Bucket) -> None:
     assert "rep_ai_fields: there is no session" in said
     said = bucket.build("--vars", "{rep_ai_fields: {sessions: [referrer]}}", code=2)
     assert "has a column referrer already" in said
+    said = bucket.build("--vars", "{rep_ai_fields: {interactions: [accept]}}", code=2)
+    assert "accept of interactions is a listed field already" in said
+    said = bucket.build("--vars", "{rep_ai_fields: {sessions: [end_status]}}", code=2)
+    assert "has a column end_status already" in said
+    said = bucket.build("--vars", "{rep_ai_fields: {sessions: utm_source}}", code=2)
+    assert "utm_source is no list; write [utm_source]" in said
+    said = bucket.build("--vars", "{rep_ai_known_types: {action: X}}", code=2)
+    assert "X is no list" in said
 
 
 def test_nothing_is_there_yet(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from marts import RAW_SCHEMA
 from rep_ai.dump import chunks
 from rep_ai.landing import packages
 from rep_ai.landing.raw_tables import TABLES
+from rep_ai.landing.upkeep import WRITTEN
 from rep_ai.sample import write_sample
 
 KILLS = int(os.environ.get("REP_AI_KILLS", "7"))
@@ -102,6 +103,10 @@ def undisturbed(new_place: Callable[[str], Place], nights: Path) -> Callable[[st
             # not vacuous: all raw tables hold something, all marts are there
             tables = known[target, command].tables
             raw = [name for name in tables if name.startswith(f"{RAW_SCHEMA}.")]
+            # nothing was written to them
+            empty = {f"{RAW_SCHEMA}.{name}" for name in (*WRITTEN, "_gone_files")}
+            assert empty < {*raw}
+            raw = [name for name in raw if name not in empty]
             assert len(raw) == len(TABLES) + 1 and all(tables[name] for name in raw)
             assert sum(name.startswith("rep_ai.") for name in tables) >= 14 * (command == "run")
         return known[target, command]
