@@ -73,7 +73,7 @@ test: lint ## everything that CI runs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-engines: .venv/.test ## PostgreSQL and Spark beside DuckDB, and nothing else
-	$(BIN)/python -m pytest tests/python/engines
+	REP_AI_SPARK=1 $(BIN)/python -m pytest tests/python/engines
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
