@@ -104,7 +104,7 @@ def undisturbed(new_place: Callable[[str], Place], nights: Path) -> Callable[[st
             tables = known[target, command].tables
             raw = [name for name in tables if name.startswith(f"{RAW_SCHEMA}.")]
             # nothing was written to them
-            empty = {f"{RAW_SCHEMA}.{name}" for name in (*WRITTEN, "_gone_files")}
+            empty = {f"{RAW_SCHEMA}.{name}" for name in WRITTEN}
             assert empty < {*raw}
             raw = [name for name in raw if name not in empty]
             assert len(raw) == len(TABLES) + 1 and all(tables[name] for name in raw)
