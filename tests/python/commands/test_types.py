@@ -98,7 +98,7 @@ def test_a_misspelt_collection_of_fields_is_refused(bucket: Bucket) -> None:
     assert "rep_ai_fields: there is no session" in said
     said = bucket.build("--vars", "{rep_ai_fields: {sessions: [referrer]}}", code=2)
     assert "has a column referrer already" in said
-    said = bucket.build("--vars", "{rep_ai_fields: {interactions: [accept]}}", code=2)
+    said = bucket.build("--vars", "{rep_ai_fields: {interactions: [accept]}}", code=1)
     assert "accept of interactions is a listed field already" in said
     said = bucket.build("--vars", "{rep_ai_fields: {sessions: [end_status]}}", code=2)
     assert "has a column end_status already" in said
