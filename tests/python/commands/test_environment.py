@@ -206,4 +206,7 @@ def test_dbt_and_rep_ai_know_the_same_variables() -> None:
     (listed,) = re.findall(r"set known = \[(.*?)\]", macro, re.DOTALL)
     assert set(re.findall(r"'(\w+)'", listed)) == set(project.VARIABLES)
     settings = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    assert settings["vars"].keys() == set(project.VARIABLES) - {"rep_ai_source_database"}
+    assert settings["vars"].keys() == set(project.VARIABLES) - {
+        "rep_ai_source_database",
+        "rep_ai_file_format",
+    }

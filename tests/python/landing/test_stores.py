@@ -157,7 +157,7 @@ def test_nights(store: Store, warehouse: Warehouse) -> None:
 
     store.put("nights/late.json", dump(0))
     if store.touch:
-        store.touch("nights/late.json", 1_000_000_000)
+        store.touch("nights/late.json", 1_741_600_000)
     assert urls_end(warehouse.gains(folder)) == {"loaded": ["late.json"]}
     with store.unread():
         assert warehouse.gains(folder) == {}
@@ -272,14 +272,14 @@ def test_a_page(web: Web, web_warehouse: Warehouse, scheme: str, has_length: boo
     base = getattr(web, scheme)
     path = f"/{scheme}/{has_length}/dump%20%23.json"
     url = f"{base}{path}"
-    dated = {"Last-Modified": formatdate(1_741_500_000, usegmt=True)}
+    dated = {"Last-Modified": formatdate(1_741_900_000, usegmt=True)}
     web.pages[path] = Page(gzip.compress(dump(1)), headers=dated, has_length=has_length)
     assert web_warehouse.gains(url) == {"loaded": [url]}
     web.gets.clear()
     assert web_warehouse.gains(url) == {}
     assert has_length is (web.gets == [])
 
-    dated = {"Last-Modified": formatdate(1_000_000_000, usegmt=True)}
+    dated = {"Last-Modified": formatdate(1_741_800_000, usegmt=True)}
     web.pages[path] = Page(dump(2), headers=dated, has_length=has_length)
     assert web_warehouse.gains(url) == {"loaded": [url]}
     web.pages[path] = Page(dump(3), has_length=has_length)
