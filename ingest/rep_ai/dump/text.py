@@ -19,10 +19,12 @@ from rep_ai.dump.json_text import members, offset
 TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for the dump again, in UTF-8"
+_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for it in UTF-8"
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 # what JSON has no words for, and some libraries write
 _NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
+# the beginning of a character of several bytes
+_CUT = re.compile(rb"([\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 # an escape; group 1 where it is a surrogate without its other half
 _ESCAPE = re.compile(
@@ -88,6 +90,10 @@ class Text:
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self.raw)).validate(full=True)
         except pa.ArrowInvalid:
+            if _CUT.search(self.raw[-3:]):
+                raise RejectedError(
+                    "the text ends within a character; ask for the dump again"
+                ) from None
             raise RejectedError(_OTHER_ENCODING.format("not UTF-8")) from None
 
     def _found_members(self) -> dict[str, slice]:

@@ -198,20 +198,20 @@ RECORDS = b'{"id": "1", "action": "ALERT"}\n{"id": "2", "action": "ALERT"}\n'
         (json.dumps(dump().decode()).encode(), "a text with JSON in it", "decode it once more"),
         (b'{"data": ' + dump() + b"}", "the dump is within 'data'", "take it out"),
         (b'{"message": "Forbidden"}', "this is no dump: it has 'message'", "check the source"),
-        (dump().decode().encode("utf-16"), "UTF-16", "ask for the dump again, in UTF-8"),
-        (dump().decode().encode("utf-16-le"), "UTF-16", "ask for the dump again, in UTF-8"),
-        (dump().decode().encode("utf-32"), "UTF-32", "ask for the dump again, in UTF-8"),
+        (dump().decode().encode("utf-16"), "UTF-16", "ask for it in UTF-8"),
+        (dump().decode().encode("utf-16-le"), "UTF-16", "ask for it in UTF-8"),
+        (dump().decode().encode("utf-32"), "UTF-32", "ask for it in UTF-8"),
         (
             dump('"x": "Zoë"').decode().encode("latin-1"),
             "not UTF-8",
-            "ask for the dump again, in UTF-8",
+            "ask for it in UTF-8",
         ),
-        (b"\x80", "not UTF-8", "ask for the dump again, in UTF-8"),
+        (b"\x80", "not UTF-8", "ask for it in UTF-8"),
         *(
             (
                 dump(b'"x": "' + 70 * b"a" + text + b'"'),
                 "not UTF-8",
-                "ask for the dump again, in UTF-8",
+                "ask for it in UTF-8",
             )
             for text in (
                 *(b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc3", b"\xe2\x82"),
