@@ -15,7 +15,7 @@ from rep_ai.landing.errors import LoadError
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.packages import Package, packed
-from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
+from rep_ai.landing.results import FAILED, LOADED, REJECTED, UNCHANGED, Observer, Report
 from rep_ai.landing.sources import Listing, SourceFile
 
 
@@ -113,7 +113,7 @@ def _note(package: Package, ledger: Ledger, report: Report, observer: Observer) 
     for result in package.unchanged:
         report.still_rejected += result.status == REJECTED
         report.known += result.status != REJECTED
-        observer.ended(result.file, "unchanged", None, 0)
+        observer.ended(result.file, UNCHANGED, None, 0)
     for file, line in package.failed:
         report.failed.append(line)
-        observer.failed(file, line)
+        observer.ended(file, FAILED, line, 0)

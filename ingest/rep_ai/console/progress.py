@@ -20,7 +20,7 @@ from rich.status import Status
 from rich.table import Column
 from rich.text import Text
 
-from rep_ai.landing.results import LOADED, REJECTED, Observer, Report
+from rep_ai.landing.results import FAILED, LOADED, REJECTED, Observer, Report
 from rep_ai.landing.sources import SourceFile
 from rep_ai.words import on_line
 
@@ -34,13 +34,10 @@ class Quiet(Observer):
     """Says which files are rejected and failed, and nothing else of its own."""
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
-        """Say what is wrong with a rejected file."""
-        if status == REJECTED:
-            self.say(f"rejected {on_line(file.url)}: {on_line(reason or '')}")
-
-    def failed(self, file: SourceFile, line: str) -> None:
         """Say what is wrong with a file."""
-        self.say(f"failed {on_line(line)}")
+        if status in (REJECTED, FAILED):
+            where = f"{on_line(file.url)}: " if status == REJECTED else ""
+            self.say(f"{status} {where}{on_line(reason or '')}")
 
     def say(self, text: str) -> None:
         """Write a line as it is."""
@@ -87,11 +84,6 @@ class Lines(Quiet):
         super().ended(file, status, reason, rows)
         said = f": {rows:,} records" if status == LOADED else ""
         self._log(f"{status} {on_line(file.url)}{said}")
-
-    def failed(self, file: SourceFile, line: str) -> None:
-        """Say that a file could not be read."""
-        super().failed(file, line)
-        self._log(f"failed {on_line(file.url)}")
 
     def building(self, done: int, total: int, at_work: str) -> None:
         """Say how far it is, if nothing was said for a while."""
@@ -169,11 +161,6 @@ class Bar(Quiet):
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
         """One file more."""
         super().ended(file, status, reason, rows)
-        self._set(file, 1.0, files=1)
-
-    def failed(self, file: SourceFile, line: str) -> None:
-        """One file more."""
-        super().failed(file, line)
         self._set(file, 1.0, files=1)
 
     def say(self, text: str) -> None:

@@ -10,6 +10,8 @@ from rep_ai.dump.document import Header
 from rep_ai.landing.sources import SourceFile
 
 LOADED, DUPLICATE, REJECTED = "loaded", "duplicate", "rejected"
+# of files that have no row in `deliveries`
+UNCHANGED, FAILED = "unchanged", "failed"
 
 
 class FileResult(NamedTuple):
@@ -104,10 +106,7 @@ class Observer:
         """The files are read; their rows go into the database now."""
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
-        """What becomes of a file is settled, and it is in the database."""
-
-    def failed(self, file: SourceFile, line: str) -> None:
-        """A file could not be read; the line says which and why."""
+        """What becomes of a file is settled; of one that failed the reason names it."""
 
     def building(self, done: int, total: int, at_work: str) -> None:
         """So many models and tests of all are done, and one is at work."""

@@ -1,15 +1,13 @@
 """What the raw tables need beside loads: the tables that people write, and new columns."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 
-from rep_ai.landing.destinations import Destination, qualified, tables
-from rep_ai.landing.errors import DestinationError, LoadError, root_cause
-from rep_ai.landing.raw_tables import TABLES
+from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
+from rep_ai.landing.errors import DestinationError
+from rep_ai.landing.raw_tables import TABLES, create
 
 # rows of `deliveries` that tell of rejected files which the sources list no more
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
@@ -40,32 +38,21 @@ def bring_up_to_date(destination: Destination, schema: str) -> None:
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
-    with closing(destination.connect()) as connection:
-        try:
-            _bring_up_to_date(connection.cursor(), schema)
-        except Exception as error:
-            raise LoadError(root_cause(error)) from error
-
-
-def _bring_up_to_date(cursor: Any, schema: str) -> None:
-    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
-    if "_dlt_loads" not in present:
-        return
-    where = qualified(cursor, schema)
-    for name, columns in _OURS.items():
-        if name not in present:
-            types = {pa.string(): "text", pa.timestamp("us"): "timestamp"}
-            listed = ", ".join(f"{column.name} {types[column.type]}" for column in columns)
-            cursor.execute(f"create table {where}.{name} ({listed})")
-    cursor.execute(
-        "select table_name, column_name from information_schema.columns "
-        f"where table_catalog = current_database() and table_schema = '{schema}'"
-    )
-    found = set(cursor.fetchall())
-    for table in TABLES.keys() & present:
-        for column in TABLES[table].names:
-            if (table, column) not in found:
-                cursor.execute(f'alter table {where}.{table} add column "{column}" text')
+    with cursor_of(destination) as cursor:
+        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+        if "_dlt_loads" not in present:
+            return
+        where = qualified(cursor, schema)
+        create(cursor, where, {name: _OURS[name] for name in _OURS.keys() - present})
+        cursor.execute(
+            "select table_name, column_name from information_schema.columns "
+            f"where table_catalog = current_database() and table_schema = '{schema}'"
+        )
+        found = set(cursor.fetchall())
+        for table in TABLES.keys() & present:
+            for column in TABLES[table].names:
+                if (table, column) not in found:
+                    cursor.execute(f'alter table {where}.{table} add column "{column}" text')
 
 
 def write(
@@ -94,10 +81,8 @@ def append(
     moment = datetime.now(UTC).replace(tzinfo=None)
     columns = _OURS[table]
     added = [dict(zip(columns.names, (*row, moment), strict=True)) for row in rows]
-    with closing(destination.connect()) as connection:
-        cursor = connection.cursor()
+    with cursor_of(destination) as cursor:
+        where = f"{qualified(cursor, schema)}.{table}"
         if (schema, table) not in tables(cursor):
             raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
-        where = f"{qualified(cursor, schema)}.{table}"
-        # the result of the one before may be unfinished
-        destination.append(connection.cursor(), where, pa.Table.from_pylist(added, columns))
+        destination.append(cursor, where, pa.Table.from_pylist(added, columns))

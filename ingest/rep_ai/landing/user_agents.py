@@ -16,6 +16,7 @@ import pyarrow as pa
 import yaml
 
 from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
+from rep_ai.landing.raw_tables import create
 from rep_ai.landing.results import Observer
 
 if TYPE_CHECKING:
@@ -131,10 +132,7 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
         if "_dlt_loads" not in present:
             return 0
         schema = qualified(cursor, schema)
-        types = {pa.string(): "text", pa.bool_(): "boolean"}
-        for table in TABLES.keys() - present:
-            columns = ", ".join(f"{field.name} {types[field.type]}" for field in TABLES[table])
-            cursor.execute(f"create table {schema}.{table} ({columns})")
+        create(cursor, schema, {name: TABLES[name] for name in TABLES.keys() - present})
         unseen = (
             f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
             f"not exists (select 1 from {schema}._user_agent_loads as seen "
