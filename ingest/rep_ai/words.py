@@ -20,6 +20,11 @@ def named(files: Collection[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
+def type_name(name: str | None) -> str:
+    """A type as a person can see it; records may have none, or the empty text."""
+    return "(no type)" if name is None else name or '""'
+
+
 def many(count: int, one: str, more: str) -> str:
     """A number with the word that fits it."""
     return f"{count:,} {one if count == 1 else more}"

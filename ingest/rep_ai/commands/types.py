@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from rep_ai.console.tables import show_unknown_types, type_name
+from rep_ai.console.tables import show_unknown_types
 from rep_ai.errors import RepAiError
 from rep_ai.landing import upkeep
 from rep_ai.landing.destinations import Destination
 from rep_ai.warehouse.database import opened
 from rep_ai.warehouse.health import unknown_types
-from rep_ai.words import on_line
+from rep_ai.words import on_line, type_name
 
 KINDS = ("action", "interaction")
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from rep_ai.console.tables import show_table, show_violations, type_name
+from rep_ai.console.tables import show_table, show_violations
 from rep_ai.dump.document import RECORD_TABLES
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
-from rep_ai.words import many, named, on_line, one_line
+from rep_ai.words import many, named, on_line, one_line, type_name
 
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
@@ -199,7 +199,7 @@ def _say_unknown_types(database: Database, settings: dict[str, Any]) -> None:
     where = "all facts and counts" if included else "no fact or count"
     click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
     for each in unknown[:SHOWN]:
-        click.echo(f"  {each['kind']} {type_name(each['type'])}: {each['records']:,}")
+        click.echo(f"  {each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}")
     if len(unknown) > SHOWN:
         click.echo(f"  and {len(unknown) - SHOWN} more")
     command = database.command("rep-ai", "types", "--add-all")

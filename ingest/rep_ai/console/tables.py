@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rep_ai.warehouse.health import Row
-from rep_ai.words import on_line
+from rep_ai.words import on_line, type_name
 
 _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
 
@@ -36,11 +36,6 @@ def _text(cell: object) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return "" if cell is None else on_line(str(cell))
-
-
-def type_name(name: str | None) -> str:
-    """A type as a person can see it; records may have none, or the empty text."""
-    return "(no type)" if name is None else on_line(name) or '""'
 
 
 def show_unknown_types(title: str, unknown: Iterable[Row]) -> None:

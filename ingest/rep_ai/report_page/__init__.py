@@ -3,17 +3,19 @@
 import os
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rep_ai import project
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import UnpreparedError
 from rep_ai.report_page.charts import charts
-from rep_ai.report_page.figures import collect
+from rep_ai.report_page.figures import collect, local
 from rep_ai.warehouse.database import opened
-from rep_ai.words import many
+from rep_ai.words import many, type_name
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARTS = (
@@ -78,11 +80,18 @@ def render(destination: Destination, timezone: str) -> str:
                     to_do=f"build the marts by {step}, or dbt build",
                 )
         found = collect(database, timezone)
+    zone = ZoneInfo(timezone)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=_number, share=_share, seconds=_seconds, hours="{:g}".format, words=_words
+        number=_shown(","),
+        share=_shown(".1%"),
+        seconds=_shown(",.1f"),
+        hours="{:g}".format,
+        words=lambda name: name.replace("_", " "),
+        type=type_name,
+        local=lambda moment, style: local(moment, zone).strftime(style) if moment else NONE,
     )
     html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         found,
@@ -109,17 +118,6 @@ def _library() -> str:
     return script.replace("</script", "<\\/script")
 
 
-def _number(value: int | None) -> str:
-    return NONE if value is None else f"{value:,}"
-
-
-def _share(value: float | None) -> str:
-    return NONE if value is None else f"{value:.1%}"
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else f"{value:,.1f}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _shown(style: str) -> Callable[[float | None], str]:
+    """A filter that writes a number in a style, and a dash where there is none."""
+    return lambda value: NONE if value is None else format(value, style)
