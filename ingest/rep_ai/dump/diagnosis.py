@@ -4,7 +4,11 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from mmap import mmap
+from pathlib import Path
+
+import yaml
 
 # 2000-01-01 to 2100-01-01 UTC
 TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
@@ -12,57 +16,27 @@ TIME_RANGE_MS = range(946_684_800_000, 4_102_444_800_000)
 # so much of a document shows what it is
 LOOK_BYTES = 4096
 _AGAIN = "ask for the dump again"
-_UNPACK = "unpack it: a dump is one JSON document, plain or compressed by gzip or zstd"
 _CHECK = "a dump is one JSON document: check the source"
-_FETCH = "a failed download left it: fetch the dump again"
-
-# the first bytes of a file -> what it is, and what to do
-_MARKS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x1f\x8b", "compressed twice", "unpack it once"),
-    (b"\x28\xb5\x2f\xfd", "compressed twice", "unpack it once"),
-    (b"PK\x03\x04", "a zip archive", _UNPACK),
-    (b"PK\x05\x06", "an empty zip archive", _AGAIN),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (b"Rar!\x1a\x07", "a rar archive", _UNPACK),
-    (b"BZh", "compressed by bzip2", _UNPACK),
-    (b"\xfd7zXZ\0", "compressed by xz", _UNPACK),
-    (b"\x5d\0\0", "compressed by lzma", _UNPACK),
-    (b"\x04\x22\x4d\x18", "compressed by lz4", _UNPACK),
-    (b"\xff\x06\0\0sNaPpY", "compressed by snappy", _UNPACK),
-    (b"\x1f\x9d", "compressed by compress (.Z)", _UNPACK),
-    (b"\0\x05\x16\x07", "what macOS keeps beside a file (AppleDouble)", "delete it: it is no dump"),
-    (b"\0\x05\x16\0", "a file in an envelope of macOS (AppleSingle)", _CHECK),
-    (b"PAR1", "a Parquet file", _CHECK),
-    (b"Obj\x01", "an Avro file", _CHECK),
-    (b"ORC", "an ORC file", _CHECK),
-    (b"SQLite format 3\0", "a SQLite database", _CHECK),
-    (b"%PDF-", "a PDF", _CHECK),
-    (b"-----BEGIN PGP", "encrypted by PGP", "decrypt it"),
-    (b"age-encryption.org/", "encrypted by age", "decrypt it"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file that it stands for"),
-    (b"eyJ", "JSON in base64", "decode it"),
-    (b"H4sI", "a gzip file in base64", "decode it"),
-)
-# texts that are no JSON, by how they begin
-_TEXTS: tuple[tuple[str, str, str], ...] = (
-    (r"(?is)<.*<Code>", "an XML answer of a store that tells of an error", _FETCH),
-    (r"(?is)<!doctype html|(<.*)?<html\b", "an HTML page, such as one to sign in", _FETCH),
-    (r"<[?!a-zA-Z]", "XML", _CHECK),
-    (r"[\w$.]+\(\s*[{\[]", "a call of a function (JSONP)", "keep what is in its brackets"),
-    (r"\{\s*'", "an object as Python writes it, in single quotes", "write it as JSON"),
-    (r"[^\r\n{}\[\],;\t]+[,;\t][^\r\n{}\[\]]*\r?\n", "CSV, text in columns", _CHECK),
-)
+_RULES = Path(__file__).with_name("diagnosis.yml")
 _VERSION = re.compile(rb'"version"\s*:')
 _STORE_CODE = re.compile(rb"<Code>\s*(\w{1,40})\s*</Code>", re.IGNORECASE)
 
 
+@cache
+def _rules() -> dict[str, list[dict[str, str]]]:
+    rules: dict[str, list[dict[str, str]]] = yaml.safe_load(_RULES.read_text(encoding="utf-8"))
+    return rules
+
+
+def _rule(kind: str, start: str) -> dict[str, str] | None:
+    """The first rule of a kind that fits."""
+    return next((rule for rule in _rules()[kind] if re.match(rule["begins"], start)), None)
+
+
 def by_bytes(start: bytes) -> str | None:
     """What a file is that begins so, and what to do; None if its bytes may be a document's."""
-    for mark, kind, to_do in _MARKS:
-        if start.startswith(mark):
-            return f"the document is {kind}; {to_do}"
-    if start[257:262] == b"ustar" and b"\0" in start[:100]:
-        return f"the document is a tar archive; {_UNPACK}"
+    if rule := _rule("bytes", start.decode("latin-1")):
+        return f"the document is {rule['is']}; {rule['to_do']}"
     if start[:4] == bytes(4):
         return f"the file begins with NUL bytes: a copy of it failed; {_AGAIN}"
     return None
@@ -79,12 +53,10 @@ def of_text(text: bytes | mmap, start: int, end: int | None) -> str | None:
     if end is not None:
         return _followed(text, start, end)
     head = text[start : start + LOOK_BYTES].lstrip()
-    shown = head.decode("utf-8", errors="replace")
-    for pattern, kind, to_do in _TEXTS:
-        if re.match(pattern, shown):
-            code = _STORE_CODE.search(head)
-            said = f"{kind} ({code[1].decode()})" if code else kind
-            return f"not JSON, but {said}; {to_do}"
+    if rule := _rule("texts", head.decode("utf-8", errors="replace")):
+        code = _STORE_CODE.search(head)
+        said = f"{rule['is']} ({code[1].decode()})" if code else rule["is"]
+        return f"not JSON, but {said}; {rule['to_do']}"
     return None
 
 
