@@ -66,11 +66,7 @@ def to_disk(path: Path) -> None:
 
 
 def check_copy(destination: Destination, path: Path) -> Path:
-    """The absolute path that a copy can have; its folder is made.
-
-    Args:
-        destination: the database.
-        path: the file that is to be replaced, or made.
+    """The absolute path of the file that is to be a copy; its folder is made.
 
     Raises:
         DestinationError, PublishError: the database is a server, or something else is there that
@@ -119,10 +115,6 @@ def publish(destination: DuckDB, path: Path) -> None:
     Whoever has the old file open keeps it. The marts are tables, since their own views name the
     database, which is the file's name. `show tables` looks into schema main alone, so it has a view
     of each. A kill leaves the old file, and a hidden one that the next copy removes.
-
-    Args:
-        destination: the database.
-        path: the file, as `check_copy` gives it.
 
     Raises:
         DestinationError, PublishError: the database or the copy cannot be used.

@@ -20,14 +20,10 @@ SHORTEST_ID = 8
 def retire(
     destination: Destination, schema: str, named: str, *, action: str, reason: str | None
 ) -> None:
-    """Take a delivery out of the marts, or bring it back; the next build follows.
+    """Take a delivery out of the marts (`retire`), or bring it back (`restore`).
 
-    Args:
-        destination: the database.
-        schema: schema of the raw tables.
-        named: a file, as a path, a URL or the end of one; or a delivery by its id.
-        action: `retire` or `restore`.
-        reason: why, for whoever reads `retirements`.
+    It is named by a file, as a path, a URL or the end of one, or by its id. The reason is for
+    whoever reads the raw table `retirements`; the marts follow at the next build.
 
     Raises:
         RepAiError: no delivery is meant, or several are; or the database cannot be used.

@@ -195,12 +195,7 @@ def as_json(found: Row) -> str:
 
 
 def show(found: Row, violations: str) -> None:
-    """Show what `collect` found to a person.
-
-    Args:
-        found: what it found.
-        violations: name of the table that has all violations.
-    """
+    """Show a person what `collect` found; `violations` names the table that has all of them."""
     if not any(found["files"].values()):
         database = found["database"]
         click.echo(f"Nothing is loaded in {database} yet: {project.first_step(database)}")

@@ -18,14 +18,9 @@ KINDS = ("action", "interaction")
 def types(
     destination: Destination, schema: str, add: Sequence[str], *, add_all: bool, force: bool
 ) -> None:
-    """List unknown types, or add some to the raw table `known_types`.
+    """List unknown types, or add some (KIND:TYPE) or all of them to the raw table `known_types`.
 
-    Args:
-        destination: the database.
-        schema: schema of the raw tables.
-        add: types as KIND:TYPE.
-        add_all: add every type that is not known yet.
-        force: add types too that no dump has shown.
+    With `force` types that no dump has shown are added, too.
 
     Raises:
         RepAiError: a type was never seen; or the database cannot be used.

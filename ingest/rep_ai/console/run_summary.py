@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,8 +156,8 @@ def _speed(report: Report) -> float:
 def _passed_over(report: Report) -> Iterator[str]:
     if files := report.still_rejected:
         yield (
-            f"{files:,} {'file was' if files == 1 else 'files were'} passed over, rejected by an "
-            "earlier run: rep-ai status says why, --retry-rejected reads them again"
+            f"{many(files, 'file was', 'files were')} passed over, rejected by an earlier run: "
+            "rep-ai status says why, --retry-rejected reads them again"
         )
     if others := report.passed_over:
         yield (
@@ -169,10 +169,7 @@ def _passed_over(report: Report) -> Iterator[str]:
 def show_marts(outcome: Outcome, database: Database, settings: dict[str, Any]) -> None:
     """Say how many rows the marts have, what is not as expected, and how to ask a first question.
 
-    Args:
-        outcome: what the run did; `marts` and `window_lines` are known.
-        database: the marts.
-        settings: the project's variables.
+    Of the outcome `marts`, `window_lines` and `unlisted_fields` are known.
     """
     click.echo()
     counts = [(database.shown(name), rows) for name, rows in (outcome.marts or {}).items()]
@@ -192,44 +189,55 @@ def show_marts(outcome: Outcome, database: Database, settings: dict[str, Any]) -
 
 def _say_unknown_types(database: Database, settings: dict[str, Any]) -> None:
     """Say in words where the data has other types than the project knows."""
-    unknown = health.unknown_types(database)
-    if not unknown:
-        return
-    included = str(settings["rep_ai_include_unknown_types"]).lower() == "true"
-    where = "all facts and counts" if included else "no fact or count"
-    click.echo(f"{len(unknown)} types are not known yet, and their records are in {where}:")
-    for each in unknown[:SHOWN]:
-        click.echo(f"  {each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}")
-    if len(unknown) > SHOWN:
-        click.echo(f"  and {len(unknown) - SHOWN} more")
-    command = database.command("rep-ai", "types", "--add-all")
-    click.echo(f"Add them, then run again: {command}")
-    click.echo("Or some of them: --add KIND:TYPE in place of --add-all.\n")
+    if unknown := health.unknown_types(database):
+        included = str(settings["rep_ai_include_unknown_types"]).lower() == "true"
+        where = "all facts and counts" if included else "no fact or count"
+        _say(
+            f"{len(unknown)} types are not known yet, and their records are in {where}:",
+            [
+                f"{each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}"
+                for each in unknown
+            ],
+            f"Add them, then run again: {database.command('rep-ai', 'types', '--add-all')}\n"
+            "Or some of them: --add KIND:TYPE in place of --add-all.",
+        )
 
 
 def _say_unlisted_fields(fields: list[health.Row]) -> None:
     """Say in words which fields the records carry beside those of the vendor's page."""
-    if not fields:
-        return
-    click.echo(f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column:")
-    for each in fields[:SHOWN]:
-        name = f"{each['collection']}.{on_line(each['field'])}"
-        click.echo(f"  {name}: {many(each['records'], 'record', 'records')}")
-    if len(fields) > SHOWN:
-        click.echo(f"  and {len(fields) - SHOWN} more")
-    click.echo(f"Variable rep_ai_fields makes columns of them: {health.OWN_FIELDS}\n")
+    if fields:
+        _say(
+            f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column:",
+            [
+                f"{each['collection']}.{on_line(each['field'])}: "
+                f"{many(each['records'], 'record', 'records')}"
+                for each in fields
+            ],
+            f"Variable rep_ai_fields makes columns of them: {health.OWN_FIELDS}",
+        )
 
 
 def _say_missing_fields(database: Database) -> None:
     """Say in words where the dumps lack fields, and which they carry instead."""
-    missing = health.missing_fields(database)
-    if not missing:
-        return
-    click.echo("Dumps that differ from the vendor's page:")
-    for rule, entity, name, count in missing:
-        what = f"no {entity} at all" if rule == "collection_missing" else f"no {entity}.{name}"
-        click.echo(f"  {what}: {count:,} dumps")
-    click.echo(
-        "A field that has another name is one line in models/staging/_staging__sources.yml, "
-        "see CONTRIBUTING.md.\n"
-    )
+    lacking = [
+        f"no {entity}{' at all' if rule == 'collection_missing' else f'.{name}'}: {count:,} dumps"
+        for rule, entity, name, count in health.missing_fields(database)
+    ]
+    if lacking:
+        _say(
+            "Dumps that differ from the vendor's page:",
+            lacking,
+            "A field that has another name is one line in models/staging/_staging__sources.yml, "
+            "see CONTRIBUTING.md.",
+            shown=len(lacking),
+        )
+
+
+def _say(head: str, found: Sequence[str], to_do: str, shown: int = SHOWN) -> None:
+    """Say what was found, the first of a list line by line, and what to do."""
+    click.echo(head)
+    for line in found[:shown]:
+        click.echo(f"  {line}")
+    if len(found) > shown:
+        click.echo(f"  and {len(found) - shown} more")
+    click.echo(f"{to_do}\n")

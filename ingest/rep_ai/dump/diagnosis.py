@@ -45,10 +45,7 @@ def by_bytes(start: bytes) -> str | None:
 def of_text(text: bytes | mmap, start: int, end: int | None) -> str | None:
     """What a text is that is no JSON, and what to do; None where that cannot be told.
 
-    Args:
-        text: the document.
-        start: where its text begins.
-        end: where something follows a whole JSON value, if so.
+    It begins at `start`; where something follows a whole JSON value, that ends at `end`.
     """
     if end is not None:
         return _followed(text, start, end)

@@ -29,9 +29,7 @@ class Ledger:
 def read(destination: Destination, schema: str) -> Ledger:
     """Clear the rows of loads that never completed, and read what the others have seen.
 
-    Args:
-        destination: the database; the caller holds its lock.
-        schema: schema of the raw tables.
+    The caller holds the lock.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.

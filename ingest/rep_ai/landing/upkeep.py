@@ -31,9 +31,7 @@ _OURS = {**WRITTEN, "_gone_files": GONE}
 def bring_up_to_date(destination: Destination, schema: str) -> None:
     """Make the tables that people write, and the columns of fields that are listed by now.
 
-    Args:
-        destination: the database; the caller holds its lock.
-        schema: schema of the raw tables; without loads there, nothing is done.
+    The caller holds the lock. In a schema without loads nothing is done.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.
@@ -58,13 +56,7 @@ def bring_up_to_date(destination: Destination, schema: str) -> None:
 def write(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
 ) -> None:
-    """Add rows to a table that people write.
-
-    Args:
-        destination: the database; no run may hold its lock.
-        schema: schema of the raw tables.
-        table: one of `WRITTEN`.
-        rows: its columns but the last, which is the present moment.
+    """Add rows to a table of `WRITTEN`: its columns but the last, which is the present moment.
 
     Raises:
         DestinationError, LoadError: the database cannot be used, or nothing is landed there.

@@ -111,18 +111,10 @@ def _device_class(text: str, found: "Result") -> str | None:
 
 
 def complete(destination: Destination, schema: str, observer: Observer) -> int:
-    """Add what completed loads have brought and this version of the parser has not seen.
+    """Add what completed loads have brought and this version of the parser has not seen; how many.
 
     The caller holds the lock. One transaction: what a kill leaves undone, the next run does. The
-    tables are made where they are not there yet.
-
-    Args:
-        destination: the database.
-        schema: schema of the raw tables; without loads there, nothing is done.
-        observer: told where it takes long.
-
-    Returns:
-        How many user agents were added.
+    tables are made where they are not there yet; in a schema without loads nothing is done.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.

@@ -35,10 +35,6 @@ NONE = "\N{EN DASH}"
 def write(path: Path, html: str) -> None:
     """Write the page whole or not at all: a web server never reads half of it.
 
-    Args:
-        path: the file, which is replaced.
-        html: its text.
-
     Raises:
         OSError: the file cannot be written.
     """

@@ -20,11 +20,7 @@ MAX_AGENTS = 20
 
 
 def charts(found: Row) -> Row:
-    """Vega-Lite specifications by name, and the rows that they draw; none for what is empty.
-
-    Args:
-        found: what the page shows, as `collect` gives it.
-    """
+    """Vega-Lite specifications by name, and the rows of `collect` that they draw, if any."""
     daily, calendar = found["daily"], found["days"]
     shown = [isolated(row["agent"]) for row in found["by_agent"] if row["offers"]][:MAX_AGENTS]
     both = [

@@ -32,12 +32,7 @@ def document(
 ) -> Iterator[str]:
     """The text of a dump in pieces of bounded size; counts the records as they pass.
 
-    Args:
-        day: what it tells of.
-        seed: the sample's.
-        counts: records by collection, to be added to.
-        faulty: whether some ends and acceptances are lost.
-        patch: the last number of its version.
+    In a faulty one some ends and acceptances are lost; `patch` is the last number of its version.
     """
     window, sessions = day.window, day.sessions
     actions = Random(f"{seed}/{window.day}/actions")  # noqa: S311 (data, no secret)

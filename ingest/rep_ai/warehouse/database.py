@@ -136,12 +136,7 @@ class Database:
 def opened(
     destination: Destination, raw_schema: str = "", variables: dict[str, Any] | None = None
 ) -> Iterator[Database]:
-    """Open a database to be read; a DuckDB file that is not there is an empty one.
-
-    Args:
-        destination: the database.
-        raw_schema: schema of the raw tables; "": none is asked for.
-        variables: those that the command was given, for the commands that it prints.
+    """Open a `Database`; a DuckDB file that is not there is an empty one.
 
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.

@@ -43,6 +43,7 @@ ENTITIES = {
     "visitors": "unique_visitors",
     "users": "users",
 }
+TO_DO = "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
 OWN_FIELDS = "docs/operate.md#fields-of-your-own"
 # how many files or windows one line names
 NAMED = 3
@@ -103,12 +104,7 @@ def missing_fields(database: Database) -> list[tuple[Any, ...]]:
 
 
 def unlisted_fields(database: Database, settings: Row) -> list[Row]:
-    """Fields that neither the vendor's page lists nor variable `rep_ai_fields` names.
-
-    Args:
-        database: its raw tables.
-        settings: the project's variables.
-    """
+    """Fields that neither the vendor's page lists nor variable `rep_ai_fields` names."""
     own = settings.get("rep_ai_fields") or {}
     named = {(table, name) for entity, table in ENTITIES.items() for name in own.get(entity) or ()}
     return [
@@ -145,13 +141,7 @@ def doubtful_lines(database: Database) -> list[str]:
 def replaced_lines(
     database: Database, rules: Sequence[str], since: datetime = datetime.min
 ) -> list[str]:
-    """A line for each of the rules that files of one window break, with the names of the last.
-
-    Args:
-        database: the marts.
-        rules: some of `REPLACED`.
-        since: earlier windows do not count.
-    """
+    """A line for each rule of `REPLACED` that files of one window break, not before `since`."""
     broken = database.rows(
         f"select rule, dump_start_at, detail from {{{VIOLATIONS}}} "
         "where entity = 'deliveries' order by dump_start_at desc, detail"
@@ -160,10 +150,7 @@ def replaced_lines(
     for rule in rules:
         details = [said for name, start, said in broken if name == rule and start >= since]
         if details:
-            lines.append(
-                f"{many(len(details), *REPLACED[rule])}: {_named(details)} "
-                "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
-            )
+            lines.append(f"{many(len(details), *REPLACED[rule])}: {_named(details)} {TO_DO}")
     return lines
 
 
@@ -183,10 +170,7 @@ def overlapping_lines(database: Database) -> list[str]:
         f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({on_line(url or 'retired')})"
         for start, end, url in found
     ]
-    return [
-        f"{len(said):,} windows overlap, and all of them count: {_named(said)} "
-        "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
-    ]
+    return [f"{len(said):,} windows overlap, and all of them count: {_named(said)} {TO_DO}"]
 
 
 def _named(texts: Sequence[str]) -> str:
@@ -217,28 +201,10 @@ def small_lines(found: list[Row]) -> list[str]:
     ]
 
 
-def unlisted_line(fields: Sequence[Row]) -> str:
-    """That records carry more than the vendor's page lists, which fields, and what to do."""
-    said = [
-        f"{each['collection']}.{on_line(each['field'])} ({each['records']:,} records)"
-        for each in fields
-    ]
-    return (
-        f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column: "
-        f"{_named(said)}; variable rep_ai_fields makes columns of them: {OWN_FIELDS}"
-    )
-
-
 def data_warnings(
     database: Database, unlisted: Sequence[Row] = (), types_command: str = "rep-ai types"
 ) -> list[str]:
-    """What in the records is not as expected, one line each.
-
-    Args:
-        database: its marts.
-        unlisted: the fields that have no column.
-        types_command: what lists the types.
-    """
+    """What in the records is not as expected, one line each; `types_command` lists the types."""
     lines = []
     if unknown := unknown_types(database):
         lines.append(
@@ -247,7 +213,14 @@ def data_warnings(
             f"{types_command}"
         )
     if unlisted:
-        lines.append(unlisted_line(unlisted))
+        said = [
+            f"{each['collection']}.{on_line(each['field'])} ({each['records']:,} records)"
+            for each in unlisted
+        ]
+        lines.append(
+            f"{many(len(unlisted), 'field is', 'fields are')} not listed, and in no column: "
+            f"{_named(said)}; variable rep_ai_fields makes columns of them: {OWN_FIELDS}"
+        )
     severities = database.rows(
         f"select severity, count(*) from {{{VIOLATIONS}}} group by severity order by severity"
     )
