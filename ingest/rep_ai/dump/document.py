@@ -197,23 +197,31 @@ class Document:
             raise RejectedError(TOO_DEEP) from None
 
     def _known(self, collection: Collection, span: slice) -> Iterator[tuple[str, pa.Table]]:
-        keys, position = _Keys(), 0
+        hashes, position = array("q"), 0
         for rows in self._chunks.each(span, partial(read, collection, Shape())):
-            keys.add(rows.keys)
+            hashes.extend(map(hash, rows.keys))
             if len(rows.columns["_position"]):
                 yield collection.name, self._table(collection.name, rows.columns, position)
             yield from self._tables({"rejected_records": rows.rejected}, position)
             position += rows.length
-        keys.check()
+        self._check_keys(hashes)
+
+    def _check_keys(self, hashes: "array[int]") -> None:
+        """See that no key stands twice in a collection, at eight bytes a key."""
+        # of one piece the decoder has seen to it
+        if not self.careful:
+            distinct = pc.count_distinct(pa.array(hashes, pa.int64()))
+            if distinct.as_py() < len(hashes):
+                raise EqualKeysError
 
     def _unknown(self) -> Iterator[tuple[str, pa.Table]]:
         """Read the collections that are not known, small ones together."""
         tables: dict[str, list[dict[str, Any]]] = {"other_entries": [], "rejected_records": []}
         size = 0
         for name, span in self._others:
-            keys, position = _Keys(), 0
+            hashes, position = array("q"), 0
             for entries in self._chunks.each(span, lambda chunk: list(chunk.entries())):
-                keys.add([key for key, _ in entries if key is not None])
+                hashes.extend(hash(key) for key, _ in entries if key is not None)
                 for at, (key, text) in enumerate(entries, position):
                     flaws = flaw("the name of the collection", name), flaw("the key", key)
                     row = {"_position": at, "_key": storable(key), "record": text.decode()}
@@ -224,7 +232,7 @@ class Document:
                 if size >= chunks.CHUNK_BYTES or len(tables["other_entries"]) >= MAX_ROWS:
                     yield from self._tables(tables)
                     size = 0
-            keys.check()
+            self._check_keys(hashes)
         yield from self._tables(tables)
 
     def _tables(
@@ -244,25 +252,6 @@ class Document:
         columns["_position"] = pc.add(columns["_position"], position)
         schema = RECORD_TABLES[name]
         return pa.table([columns[column] for column in schema.names], schema=schema)
-
-
-@dataclass
-class _Keys:
-    """Whether any key stands twice in a collection, at eight bytes a key."""
-
-    hashes: "array[int]" = field(default_factory=lambda: array("q"))
-    chunks: int = 0
-
-    def add(self, keys: list[str]) -> None:
-        self.chunks += 1
-        self.hashes.extend(map(hash, keys))
-
-    def check(self) -> None:
-        # within one chunk the decoder has seen to it
-        if self.chunks > 1 and len(self.hashes):
-            hashes = pa.array(self.hashes, pa.int64())
-            if pc.count_distinct(hashes).as_py() < len(hashes):
-                raise EqualKeysError
 
 
 def read_time(text: str | None) -> int | None:
