@@ -62,15 +62,10 @@ class ProjectError(RepAiError):
 
 
 class Profile(NamedTuple):
-    """A target of the project's profile.
+    """A target of the project's profile."""
 
-    Attributes:
-        target: its name.
-        output: its settings with all variables filled in; `path` and `schema`, for example.
-    """
-
-    target: str
-    output: dict[str, Any]
+    target: str  # its name
+    output: dict[str, Any]  # its settings with all variables filled in, such as `path`
 
 
 def directory() -> Path:

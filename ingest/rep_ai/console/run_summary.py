@@ -28,31 +28,18 @@ FINE = ("success", "pass", "warn", "skipped", "no-op")
 
 @dataclass
 class Outcome:
-    """What a command did, as far as it came.
+    """What a command did, as far as it came."""
 
-    Attributes:
-        command: `ingest` or `run`.
-        ingest: what became of the files.
-        dbt: numbers of dbt build by what they count.
-        warned: tests of dbt that warn, and what each says.
-        marts: mart -> rows.
-        published: the file that is a copy of the marts now.
-        window_lines: what in the windows is not as expected.
-        data_lines: what in the records of the marts is not as expected.
-        unlisted_fields: fields of the records that have no column.
-        error: what went wrong.
-        exit_code: how the command ends.
-    """
-
-    command: str
-    ingest: Report | None = None
-    dbt: dict[str, int] | None = None
-    warned: list[str] = field(default_factory=list)
-    marts: dict[str, int] | None = None
-    published: str | None = None
+    command: str  # ingest or run
+    ingest: Report | None = None  # what became of the files
+    dbt: dict[str, int] | None = None  # numbers of dbt build by what they count
+    warned: list[str] = field(default_factory=list)  # tests of dbt, and what each says
+    marts: dict[str, int] | None = None  # mart -> rows
+    published: str | None = None  # the file that is a copy of the marts now
+    # what in the windows, and in the records, is not as expected
     window_lines: list[str] = field(default_factory=list)
     data_lines: list[str] = field(default_factory=list)
-    unlisted_fields: list[health.Row] = field(default_factory=list)
+    unlisted_fields: list[health.Row] = field(default_factory=list)  # they have no column
     error: str | None = None
     exit_code: int = 1
 

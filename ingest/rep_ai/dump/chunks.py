@@ -35,15 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Whole entries of one collection, in the collection's own brackets.
+    """Whole entries of one collection, in the collection's own brackets."""
 
-    Attributes:
-        parsed: the entries as JSON that msgspec reads.
-        raw: the same bytes as the document has them.
-    """
-
-    parsed: bytes
-    raw: bytes
+    parsed: bytes  # as JSON that msgspec reads
+    raw: bytes  # as the document has them
 
     @property
     def is_delicate(self) -> bool:
@@ -68,17 +63,11 @@ class Chunk:
 
 @dataclass
 class Chunks:
-    """Chunks of the collections of one document.
-
-    Attributes:
-        text: the document.
-        careful: keep each object collection in one piece, at the cost of memory.
-        bytes_read: how much was cut so far.
-    """
+    """Chunks of the collections of one document."""
 
     text: Text
-    careful: bool = False
-    bytes_read: int = 0
+    careful: bool = False  # keep each object collection in one piece, at the cost of memory
+    bytes_read: int = 0  # how much was cut so far
 
     def each(self, span: slice, read: Callable[[Chunk], T]) -> Iterator[T]:
         """Cut a collection into chunks of whole entries and give what `read` makes of each.

@@ -41,15 +41,10 @@ _entry_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 @dataclass
 class Shape:
-    """What the entries of a collection have looked like so far.
+    """What the entries of a collection have looked like so far."""
 
-    Attributes:
-        raw: the listed fields that have held other values than texts.
-        extra: the fields that are not listed.
-    """
-
-    raw: set[str] = field(default_factory=set)
-    extra: set[str] = field(default_factory=set)
+    raw: set[str] = field(default_factory=set)  # listed fields that have held more than texts
+    extra: set[str] = field(default_factory=set)  # fields that are not listed
 
     @property
     def is_plain(self) -> bool:
@@ -59,19 +54,12 @@ class Shape:
 
 
 class Rows(NamedTuple):
-    """What a chunk holds.
+    """What a chunk holds."""
 
-    Attributes:
-        columns: columns of its records, but for the delivery.
-        rejected: rows of `rejected_records`.
-        keys: the keys of its entries.
-        length: how many entries it has.
-    """
-
-    columns: dict[str, pa.Array]
-    rejected: list[dict[str, Any]]
+    columns: dict[str, pa.Array]  # of its records, but for the delivery
+    rejected: list[dict[str, Any]]  # rows of `rejected_records`
     keys: list[str]
-    length: int
+    length: int  # how many entries it has
 
 
 def read(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:

@@ -11,18 +11,12 @@ from rep_ai.landing.sources import State
 
 @dataclass
 class Ledger:
-    """What completed loads have seen.
+    """What completed loads have seen."""
 
-    Attributes:
-        states: the status that a state of a file got.
-        contents: delivery id -> URL of the file that was loaded.
-        seen: each state with the delivery ids it had.
-        rejected: URL -> the loads that rejected it, of files that have not been gone since.
-    """
-
-    states: dict[State, str] = field(default_factory=dict)
-    contents: dict[str, str] = field(default_factory=dict)
-    seen: set[tuple[State, str]] = field(default_factory=set)
+    states: dict[State, str] = field(default_factory=dict)  # the status that each state got
+    contents: dict[str, str] = field(default_factory=dict)  # delivery id -> URL that was loaded
+    seen: set[tuple[State, str]] = field(default_factory=set)  # states, and delivery ids they had
+    # URL -> the loads that rejected it, of files that have not been gone since
     rejected: dict[str, set[str]] = field(default_factory=dict)
 
 

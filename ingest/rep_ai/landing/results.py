@@ -15,23 +15,14 @@ UNCHANGED, FAILED = "unchanged", "failed"
 
 
 class FileResult(NamedTuple):
-    """What became of a file: its row in `deliveries`.
-
-    Attributes:
-        file: the file as it was listed.
-        status: `LOADED`, `DUPLICATE` or `REJECTED`.
-        reason: why it is not loaded, and what to do; else None.
-        delivery_id: SHA-256 of its document, in hexadecimal.
-        header: the scalars of the document, and its counts.
-        size: bytes of the document.
-    """
+    """What became of a file: its row in `deliveries`."""
 
     file: SourceFile
-    status: str
-    reason: str | None
-    delivery_id: str
+    status: str  # LOADED, DUPLICATE or REJECTED
+    reason: str | None  # why it is not loaded, and what to do
+    delivery_id: str  # SHA-256 of its document, in hexadecimal
     header: Header
-    size: int
+    size: int  # bytes of its document
 
     @property
     def rows(self) -> int:
@@ -41,36 +32,20 @@ class FileResult(NamedTuple):
 
 @dataclass
 class Report:
-    """What a run did, file by file.
+    """What a run did, file by file; files are counted, or named by their URLs."""
 
-    Attributes:
-        seen: files that the sources list.
-        known: those of them that need not be read.
-        still_rejected: files passed over because an earlier run rejected them.
-        passed_over: URLs of files in folders whose names no pattern takes.
-        not_dumps: files whose names say that they are none.
-        gone: files that an earlier run rejected, and that the sources list no more.
-        loaded: URLs.
-        duplicates: URLs.
-        rejected: URLs, each with the reason.
-        failed: a line for each file that could not be read.
-        records: rows by raw table.
-        bytes: of the documents that were loaded.
-        seconds: that it took.
-    """
-
-    seen: int = 0
-    known: int = 0
-    still_rejected: int = 0
-    passed_over: Sequence[str] = ()
-    not_dumps: int = 0
-    gone: int = 0
+    seen: int = 0  # listed by the sources
+    known: int = 0  # of these, need not be read
+    still_rejected: int = 0  # passed over because an earlier run rejected them
+    passed_over: Sequence[str] = ()  # in folders, under names that no pattern takes
+    not_dumps: int = 0  # their names say so
+    gone: int = 0  # an earlier run rejected them, and the sources list them no more
     loaded: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
-    rejected: list[tuple[str, str]] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    records: Counter[str] = field(default_factory=Counter)
-    bytes: int = 0
+    rejected: list[tuple[str, str]] = field(default_factory=list)  # each with the reason
+    failed: list[str] = field(default_factory=list)  # a line for each that could not be read
+    records: Counter[str] = field(default_factory=Counter)  # rows by raw table
+    bytes: int = 0  # of the documents that were loaded
     seconds: float = 0.0
 
     def add(self, result: FileResult) -> None:

@@ -17,19 +17,12 @@ __all__ = ["HOUR", "Compression", "SampleReport", "write_sample"]
 
 @dataclass(frozen=True)
 class SampleReport:
-    """What `write_sample` wrote.
-
-    Attributes:
-        files: Number of files, the re-delivery included.
-        bytes: Their size on disk, in bytes.
-        records: Records of each collection over all files.
-        paths: The files, in the order in which they would have arrived.
-    """
+    """What `write_sample` wrote, the re-delivery included."""
 
     files: int
-    bytes: int
-    records: dict[str, int]
-    paths: tuple[Path, ...]
+    bytes: int  # on disk
+    records: dict[str, int]  # of each collection over all files
+    paths: tuple[Path, ...]  # in the order in which they would have arrived
 
 
 def write_sample(

@@ -13,18 +13,13 @@ BESIDE_DELIVERIES = ("rep_ai_affected", "rep_ai_watermarks")
 
 
 class Node(msgspec.Struct):
-    """A model or seed, a part of what dbt writes of it.
-
-    Attributes:
-        fqn: the package, the folders and the name.
-        alias: the name of its table or view.
-    """
+    """A model or seed, a part of what dbt writes of it."""
 
     resource_type: str
     package_name: str
-    fqn: list[str]
+    fqn: list[str]  # the package, the folders and the name
     schema: str
-    alias: str
+    alias: str  # the name of its table or view
     name: str
     description: str = ""
     columns: dict[str, dict[str, Any]] = {}
