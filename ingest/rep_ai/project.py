@@ -46,7 +46,7 @@ VARIABLES = (
     "rep_ai_file_format",
     "rep_ai_unit_tests",
 )
-# those that REP_AI_<NAME> sets in the environment; others are mappings, or not for each night
+# those that REP_AI_<NAME> sets in the environment; others are mappings, or not for each run
 OF_ENVIRONMENT = (
     "rep_ai_timezone",
     "rep_ai_source_schema",

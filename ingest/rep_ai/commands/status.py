@@ -117,16 +117,16 @@ def _windows(windows: list[Row]) -> Row:
         if w["delivery_count"] > 1
     ]
     return {
-        "nights": {
+        "windows": {
             "delivered": sum(window["status"] == "delivered" for window in windows),
             "overlapping": len(overlapping),
             "redelivered": len(redelivered),
-            "missing": sum(gap["nights"] for gap in gaps),
+            "missing": sum(gap["windows"] for gap in gaps),
         },
         "missing": gaps,
         "overlapping": overlapping,
         "redelivered": redelivered,
-        "last_nights": [
+        "last_windows": [
             {
                 **span(window),
                 "status": window["status"],
@@ -206,13 +206,13 @@ def show(found: Row, violations: str) -> None:
     show_table("Files by their latest state", ["status", "files"], found["files"].items())
     _say_ages(found)
     if found["marts_built"]:
-        show_table("Nights", ["status", "nights"], found["nights"].items())
+        show_table("Windows", ["status", "windows"], found["windows"].items())
         for title in ("missing", "overlapping", "redelivered"):
             if windows := found[title]:
                 said = "delivered again" if title == "redelivered" else title
                 rows = [window.values() for window in windows]
                 show_table(f"{said.capitalize()} (UTC)", list(windows[0]), rows)
-        _show_last_windows(found["last_nights"])
+        _show_last_windows(found["last_windows"])
     if found["retired"]:
         columns = ("url", "reason", "retired_at")
         rows = [[each[column] for column in columns] for each in found["retired"]]
@@ -262,5 +262,5 @@ def _show_last_windows(windows: list[Row]) -> None:
             said = None if change is None else f"{round(change, 2) + 0:+,.0%}"
             cells += [window["records"][name]["count"], said]
         rows.append(cells)
-    title = "The last nights (UTC), and their change against the four weeks before"
+    title = "The last windows (UTC), and their change against the four weeks before"
     show_table(title, columns, rows)

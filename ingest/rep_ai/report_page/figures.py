@@ -164,7 +164,7 @@ def _names(ids: set[str | None], agents: list[Row]) -> dict[str | None, str]:
 
 def _days(windows: list[Row], gaps: list[Row], zone: ZoneInfo) -> list[Row]:
     """A row for each day that a window or gap covers."""
-    lengths = {gap["from"]: gap["nights"] for gap in gaps}
+    lengths = {gap["from"]: gap["windows"] for gap in gaps}
     days: dict[date, Row] = {}
     for window in windows:
         shown = window["status"]

@@ -66,13 +66,13 @@ def span(window: Row) -> Row:
 
 
 def gaps(found: list[Row]) -> list[Row]:
-    """The stretches without a dump, and how many usual windows (`nights`) long each is."""
+    """The stretches without a dump, and how many usual windows long each is."""
     missing = [window for window in found if window["status"] == "missing"]
     if not missing:
         return []
     usual = median(length(each).total_seconds() for each in found if each["status"] != "missing")
     return [
-        {**span(each), "nights": max(1, round(length(each).total_seconds() / usual))}
+        {**span(each), "windows": max(1, round(length(each).total_seconds() / usual))}
         for each in missing
     ]
 
@@ -183,7 +183,7 @@ def missing_lines(missing: list[Row]) -> list[str]:
     """A line that says how many windows are missing, and the last gap; none if there is no gap."""
     if not missing:
         return []
-    said = many(sum(gap["nights"] for gap in missing), "night is", "nights are")
+    said = many(sum(gap["windows"] for gap in missing), "dump is", "dumps are")
     last = missing[-1]
     only = "" if len(missing) == 1 else f"the last in {len(missing):,} gaps "
     window = f"from {last['from']:%Y-%m-%d %H:%M} to {last['until']:%Y-%m-%d %H:%M} UTC"
@@ -193,8 +193,8 @@ def missing_lines(missing: list[Row]) -> list[str]:
 def small_lines(found: list[Row]) -> list[str]:
     """A line for each of the last windows that has far fewer actions than usual."""
     return [
-        f"the night from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
-        f"{many(window['action_count'] or 0, 'action', 'actions')}; the nights before it had "
+        f"the window from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
+        f"{many(window['action_count'] or 0, 'action', 'actions')}; the windows before it had "
         f"{window['usual_action_count']:,.0f}"
         for window in found[-LAST_WINDOWS:]
         if window["has_few_actions"]

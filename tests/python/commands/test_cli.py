@@ -692,7 +692,7 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     assert code == 1
     assert raw["files"] == {"loaded": 34, "duplicate": 0, "rejected": 1}
     assert raw["deliveries"] == raw["deliveries_not_in_marts"] == 34
-    assert (raw["marts_built"], raw["last_nights"]) == (False, [])
+    assert (raw["marts_built"], raw["last_windows"]) == (False, [])
     assert [row["url"].rpartition("/")[2] for row in raw["rejected"]] == ["broken\n.json"]
     assert "the marts are not built yet" in raw["problems"][0]
     assert "1 rejected file waits" in raw["problems"]
@@ -701,8 +701,8 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     assert done.returncode == 0, done.stderr
     code, found = look("--check")
     assert found.keys() == raw.keys() == empty.keys()
-    assert found["nights"] == {"delivered": 31, "overlapping": 2, "redelivered": 1, "missing": 3}
-    assert [(gap["from"], gap["until"], gap["nights"]) for gap in found["missing"]] == [
+    assert found["windows"] == {"delivered": 31, "overlapping": 2, "redelivered": 1, "missing": 3}
+    assert [(gap["from"], gap["until"], gap["windows"]) for gap in found["missing"]] == [
         ("2025-03-13T06:00:00Z", "2025-03-14T06:00:00Z", 1),
         ("2025-03-23T06:00:00Z", "2025-03-25T06:00:00Z", 2),
     ]
@@ -711,18 +711,18 @@ def test_the_health_of_the_nights(  # noqa: PLR0917
     ]
     assert [(row["deliveries"], row["version"]) for row in found["redelivered"]] == [(2, "1.0.1")]
     assert found["newest_window_end_at"] == "2025-04-07T18:00:00Z"
-    by_start = {row["from"]: row["records"]["actions"] for row in found["last_nights"]}
-    assert len(found["last_nights"]) == health.LAST_WINDOWS
+    by_start = {row["from"]: row["records"]["actions"] for row in found["last_windows"]}
+    assert len(found["last_windows"]) == health.LAST_WINDOWS
     small = {"count": 9, "usual": 100, "change": -0.91}
     assert by_start["2025-04-03T06:00:00Z"] == small
     # a quiet day of the weekend is as usual
     assert by_start["2025-03-30T06:00:00Z"] == {"count": 10, "usual": 10, "change": 0}
     lines = [line for line in found["warnings"] if "actions" in line]
-    assert len(lines) == 1 and "the night from 2025-04-03 06:00 UTC has 9 actions" in lines[0]
+    assert len(lines) == 1 and "the window from 2025-04-03 06:00 UTC has 9 actions" in lines[0]
     assert {row["rule"] for row in found["violations"]} >= {"unknown_session"}
     assert code == 1
     assert found["problems"] == [
-        "3 nights are missing: the last in 2 gaps from 2025-03-23 06:00 to 2025-03-25 06:00 UTC",
+        "3 dumps are missing: the last in 2 gaps from 2025-03-23 06:00 to 2025-03-25 06:00 UTC",
         "1 rejected file waits",
     ]
     age = datetime.now(UTC).replace(tzinfo=None) - datetime(2025, 4, 7, 18)

@@ -690,7 +690,7 @@ def test_midnight_is_a_matter_of_health(browser: Any, marts: Marts, tmp_path: Pa
     crossed = sum(row["crossed_midnight"] for row in marts.rows("fct_rep_ai__sessions"))
     with shown(browser, marts.html(), tmp_path) as tab:
         assert "midnight" not in tab.inner_text(".figures").lower()
-        health = tab.locator("section:has(#nights)")
+        health = tab.locator("section:has(#health)")
         assert health.locator("#midnight").count() == health.locator("#dumps").count() == 1
         assert f"{crossed} sessions, " in health.locator("figure:has(#midnight)").inner_text()
 
