@@ -206,10 +206,10 @@ def _say_unlisted_fields(fields: list[health.Row]) -> None:
 
 def _say_missing_fields(database: Database) -> None:
     """Say in words where the dumps lack fields, and which they carry instead."""
-    lacking = [
-        f"no {entity}{' at all' if rule == 'collection_missing' else f'.{name}'}: {count:,} dumps"
-        for rule, entity, name, count in health.missing_fields(database)
-    ]
+    lacking = []
+    for rule, entity, name, count in health.missing_fields(database):
+        what = f"{entity} at all" if rule == "collection_missing" else f"{entity}.{name}"
+        lacking.append(f"no {what}: {count:,} dumps")
     if lacking:
         _say(
             "Dumps that differ from the vendor's page:",
