@@ -214,7 +214,7 @@ def status(
     check: bool,
     **limits: timedelta | None,
 ) -> None:
-    """Show what is loaded, the health of the nights, what was rejected, and unknown types."""
+    """Show what is loaded, the health of the windows, what was rejected, and unknown types."""
     from rep_ai import project
     from rep_ai.commands import status as command
     from rep_ai.landing.destinations import of_target
