@@ -36,15 +36,11 @@ TYPES = {
 
 
 def export(destination: Destination, directory: Path) -> dict[str, Any]:
-    """Replace a folder by one with a Parquet file (zstd) per mart and a manifest.
+    """Replace a former export, or make a folder: a Parquet file (zstd) per mart, and a manifest.
 
     The folder is written beside, and takes the old one's place by two renames: for a moment there
     is none. The caller holds the lock. A kill leaves the old folder or the new one, whole, and
     hidden ones that the next export removes.
-
-    Args:
-        destination: the database.
-        directory: the folder, which is made, or replaced if it is a former export.
 
     Returns:
         The content of the manifest; sizes are in bytes.

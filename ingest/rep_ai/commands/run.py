@@ -33,16 +33,9 @@ def run(
 ) -> None:
     """Ingest; if the command says so, build the marts and publish a copy of them.
 
-    Args:
-        outcome: filled as far as the run comes; its `command` is `ingest` or `run`.
-        observer: told what is done while it is.
-        source: files, folders, globs or URLs.
-        target: target of the project's profile; None: the usual one.
-        variables: those of the command line, for dbt.
-        talks: whether to print what was done.
-        full_refresh: whether dbt rebuilds what it would otherwise add to.
-        copy: the file that a copy of the marts replaces, if any.
-        **options: the other options of `ingest`.
+    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and printed
+    if it `talks`. `variables` are those of the command line; a copy of the marts replaces the file
+    `copy`; `options` are the other ones of `ingest`.
 
     Raises:
         RepAiError: a part of it cannot be done.

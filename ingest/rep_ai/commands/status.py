@@ -30,12 +30,8 @@ def collect(
 ) -> Row:
     """What `rep-ai status` knows of a database, under stable keys; times are UTC without zone.
 
-    Args:
-        database: the database, opened with its raw tables.
-        settings: the project's variables.
-        now: the present, UTC without zone.
-        max_age: it is a problem if the newest window ended longer ago.
-        within: gaps and rejections that are older are no problem.
+    It is a problem if the newest window ended longer ago than `max_age`; gaps and rejections that
+    are older than `within` are none.
     """
     files = _files(database)
     windows = health.windows(database)

@@ -20,9 +20,6 @@ def working_folder(destination: Destination) -> Iterator[None]:
     nobody's. Machines and containers that share the folder above tell theirs apart by their name.
     An older rep-ai takes every unlocked `rep_ai_run_*` for stale, so the name is another one.
 
-    Args:
-        destination: the database.
-
     Raises:
         OSError: the folder cannot be made.
     """

@@ -63,15 +63,9 @@ class Rows(NamedTuple):
 
 
 def read(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
-    """Read a chunk.
+    """Read a chunk of a collection; positions count from its first entry.
 
-    Args:
-        collection: whose entries they are.
-        shape: what earlier entries have looked like; a chunk that does not fit adds to it.
-        chunk: the entries.
-
-    Returns:
-        What it holds; positions count from its first entry.
+    The shape is that of earlier entries; a chunk that does not fit adds to it.
 
     Raises:
         msgspec.DecodeError: what the brackets hold is not JSON, so the chunk is cut wrong.
