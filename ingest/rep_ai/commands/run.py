@@ -33,9 +33,9 @@ def run(
 ) -> None:
     """Ingest; if the command says so, build the marts and publish a copy of them.
 
-    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and printed
-    if it `talks`. `variables` are those of the command line; a copy of the marts replaces the file
-    `copy`; `options` are the other ones of `ingest`.
+    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and what
+    was done is printed if it `talks`. `variables` are those of the command line; a copy of the
+    marts replaces the file `copy`; `options` are the other ones of `ingest`.
 
     Raises:
         RepAiError: a part of it cannot be done.
