@@ -50,8 +50,7 @@ def collect(
         "exit_code": 0,
         "problems": [],
         "warnings": [
-            *health.small_lines(windows),
-            *health.doubtful_lines(database),
+            *health.window_doubts(database, windows),
             *health.data_warnings(database, unlisted, database.command("rep-ai", "types")),
         ],
         **files,
@@ -92,8 +91,7 @@ def _problems(
     elif unfinished := database.models_behind():
         yield f"{health.unfinished_line(unfinished)}: {build}"
     since = datetime.min if within is None else now - within
-    yield from health.replaced_lines(database, [health.HARDLY_VERSIONS], since)
-    yield from health.missing_lines([gap for gap in found["missing"] if gap["until"] >= since])
+    yield from health.window_problems(database, found["missing"], since)
     if waiting := sum(each["rejected_at"] >= since for each in found["rejected"]):
         yield many(waiting, "rejected file waits", "rejected files wait")
     if newest and max_age is not None and now - newest > max_age:

@@ -3,7 +3,7 @@
 Times are UTC without zone. Rows have the names of the marts' columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -122,41 +122,40 @@ def unfinished_line(models: Sequence[str]) -> str:
 
 
 def window_warnings(database: Database) -> list[str]:
-    """What is wrong with the windows, one line each."""
+    """What is not as expected of the windows, one line each, problems first."""
     found = windows(database)
-    return [
-        *replaced_lines(database, [HARDLY_VERSIONS]),
-        *missing_lines(gaps(found)),
-        *small_lines(found),
-        *doubtful_lines(database),
-    ]
+    return [*window_problems(database, gaps(found)), *window_doubts(database, found)]
 
 
-def doubtful_lines(database: Database) -> list[str]:
-    """Which windows or files are to be looked at, and may well be right: no problem for a pager."""
-    others = [rule for rule in REPLACED if rule != HARDLY_VERSIONS]
-    return [*overlapping_lines(database), *replaced_lines(database, others)]
+def window_problems(
+    database: Database, missing: Sequence[Row], since: datetime = datetime.min
+) -> Iterator[str]:
+    """What a pager should know of the windows, one line each.
+
+    Args:
+        database: the marts.
+        missing: the gaps between the windows.
+        since: what ended, or of files what began, earlier is left out.
+    """
+    yield from _replaced(database, [HARDLY_VERSIONS], since)
+    if recent := [gap for gap in missing if gap["until"] >= since]:
+        said = many(sum(gap["windows"] for gap in recent), "dump is", "dumps are")
+        last = recent[-1]
+        only = "" if len(recent) == 1 else f"the last in {len(recent):,} gaps "
+        window = f"from {last['from']:%Y-%m-%d %H:%M} to {last['until']:%Y-%m-%d %H:%M} UTC"
+        yield f"{said} missing: {only}{window}"
 
 
-def replaced_lines(
-    database: Database, rules: Sequence[str], since: datetime = datetime.min
-) -> list[str]:
-    """A line for each rule of `REPLACED` that files of one window break, not before `since`."""
-    broken = database.rows(
-        f"select rule, dump_start_at, detail from {{{VIOLATIONS}}} "
-        "where entity = 'deliveries' order by dump_start_at desc, detail"
-    )
-    lines = []
-    for rule in rules:
-        details = [said for name, start, said in broken if name == rule and start >= since]
-        if details:
-            lines.append(f"{many(len(details), *REPLACED[rule])}: {_named(details)} {TO_DO}")
-    return lines
-
-
-def overlapping_lines(database: Database) -> list[str]:
-    """A line that names the last windows that overlap, with their files; none if there are none."""
-    found = database.rows(
+def window_doubts(database: Database, found: Sequence[Row]) -> Iterator[str]:
+    """Which windows or files are to be looked at, and may well be right, one line each."""
+    for window in found[-LAST_WINDOWS:]:
+        if window["has_few_actions"]:
+            yield (
+                f"the window from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
+                f"{many(window['action_count'] or 0, 'action', 'actions')}; the windows before it "
+                f"had {window['usual_action_count']:,.0f}"
+            )
+    overlapping = database.rows(
         "select calendar.window_start_at, calendar.window_end_at, min(versions.file_url) "
         f"from {{{CALENDAR}}} as calendar left join {{int_rep_ai__delivery_versions}} as versions "
         "on calendar.window_start_at = versions.window_start_at "
@@ -164,41 +163,33 @@ def overlapping_lines(database: Database) -> list[str]:
         "where calendar.status = 'overlapping' "
         "group by calendar.window_start_at, calendar.window_end_at order by 1 desc, 2 desc"
     )
-    if not found:
-        return []
-    said = [
-        f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({on_line(url or 'retired')})"
-        for start, end, url in found
-    ]
-    return [f"{len(said):,} windows overlap, and all of them count: {_named(said)} {TO_DO}"]
+    if overlapping:
+        said = [
+            f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({on_line(url or 'retired')})"
+            for start, end, url in overlapping
+        ]
+        yield f"{len(said):,} windows overlap, and all of them count: {_named(said)} {TO_DO}"
+    yield from _replaced(database, [rule for rule in REPLACED if rule != HARDLY_VERSIONS])
+
+
+def _replaced(
+    database: Database, rules: Sequence[str], since: datetime = datetime.min
+) -> Iterator[str]:
+    """A line for each rule of `REPLACED` that files of one window break, with the last of them."""
+    broken = database.rows(
+        f"select rule, dump_start_at, detail from {{{VIOLATIONS}}} "
+        "where entity = 'deliveries' order by dump_start_at desc, detail"
+    )
+    for rule in rules:
+        details = [said for name, start, said in broken if name == rule and start >= since]
+        if details:
+            yield f"{many(len(details), *REPLACED[rule])}: {_named(details)} {TO_DO}"
 
 
 def _named(texts: Sequence[str]) -> str:
     """The first of them, and how many there are besides."""
     more = len(texts) - NAMED
     return "; ".join([*texts[:NAMED], *([f"and {more:,} more"] if more > 0 else [])])
-
-
-def missing_lines(missing: list[Row]) -> list[str]:
-    """A line that says how many windows are missing, and the last gap; none if there is no gap."""
-    if not missing:
-        return []
-    said = many(sum(gap["windows"] for gap in missing), "dump is", "dumps are")
-    last = missing[-1]
-    only = "" if len(missing) == 1 else f"the last in {len(missing):,} gaps "
-    window = f"from {last['from']:%Y-%m-%d %H:%M} to {last['until']:%Y-%m-%d %H:%M} UTC"
-    return [f"{said} missing: {only}{window}"]
-
-
-def small_lines(found: list[Row]) -> list[str]:
-    """A line for each of the last windows that has far fewer actions than usual."""
-    return [
-        f"the window from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
-        f"{many(window['action_count'] or 0, 'action', 'actions')}; the windows before it had "
-        f"{window['usual_action_count']:,.0f}"
-        for window in found[-LAST_WINDOWS:]
-        if window["has_few_actions"]
-    ]
 
 
 def data_warnings(
