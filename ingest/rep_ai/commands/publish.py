@@ -6,7 +6,6 @@ What a folder of files (rep-ai export) has in common with it stands here too.
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -132,8 +131,9 @@ def publish(destination: DuckDB, path: Path) -> None:
                 table = f'copy."{mart.schema}"."{mart.alias}"'
                 connection.execute(f'create schema if not exists copy."{mart.schema}"')
                 connection.execute(f"create table {table} as from {database[mart.name]}")
-                for statement in _comments(mart, table):
-                    connection.execute(f"comment on {statement}")
+                _comment(connection, f"table {table}", mart.description)
+                for name, column in mart.columns.items():
+                    _comment(connection, f'column {table}."{name}"', column["description"])
             _show_in_main(connection, marts(database, destination))
             connection.execute("detach copy")
         # whoever opens it to write would keep all others out
@@ -160,8 +160,7 @@ def _show_in_main(connection: Any, found: list[Node]) -> None:
         if mart.schema != "main":
             view, table = f'main."{mart.alias}"', f'"{mart.schema}"."{mart.alias}"'
             connection.execute(f"create view {view} as from {table}")
-            if said := one_line(mart.description):
-                connection.execute(f"comment on view {view} is {quoted(said)}")
+            _comment(connection, f"view {view}", mart.description)
     connection.execute('use "' + before.replace('"', '""') + '"')
 
 
@@ -170,12 +169,7 @@ def _clear(new: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _comments(mart: Node, table: str) -> Iterator[str]:
-    """What a table and its columns are, as the end of SQL statements."""
-    described = {f"table {table}": mart.description}
-    described |= {
-        f'column {table}."{name}"': column["description"] for name, column in mart.columns.items()
-    }
-    for what, text in described.items():
-        if words := one_line(text):
-            yield f"{what} is {quoted(words)}"
+def _comment(connection: Any, what: str, text: str) -> None:
+    """Describe a table, a column or a view, if there is something to say."""
+    if words := one_line(text):
+        connection.execute(f"comment on {what} is {quoted(words)}")
