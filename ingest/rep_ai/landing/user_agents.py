@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import version as installed
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,8 @@ def _row(text: str) -> dict[str, Any]:
 
 def _dotted(found: Any) -> str | None:
     """The parts of a version up to the first that is not known."""
-    parts: list[str] = []
-    for part in (found.major, found.minor, found.patch, found.patch_minor):
-        if not part:
-            break
-        parts.append(part)
-    return ".".join(parts) or None
+    parts = (found.major, found.minor, found.patch, found.patch_minor)
+    return ".".join(takewhile(bool, parts)) or None
 
 
 @cache
