@@ -1,5 +1,8 @@
 """What goes wrong, in words for the user: one class, and one line, for all of it."""
 
+# how a command ends; click ends wrong usage with 2
+DONE, FAILED, SOME_REJECTED = 0, 1, 3
+
 
 class RepAiError(Exception):
     """What keeps a command from its work; its text is one line for the user.

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import click
 
-from rep_ai.cli.errors import DONE, FAILED, SOME_REJECTED, fail, handle_errors, reported
+from rep_ai.cli.errors import fail, handle_errors, reported
 from rep_ai.cli.options import duration, ingest_options, json_option, target_option, vars_option
-from rep_ai.errors import RepAiError
+from rep_ai.errors import FAILED, RepAiError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,14 +64,12 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
     try:
         with handle_errors():
             run(outcome, observer, talks=talks, **options)
-        rejected = SOME_REJECTED if outcome.landed.rejected else DONE
-        outcome.exit_code = FAILED if outcome.landed.failed else rejected
     except RepAiError as error:
         outcome.ingest = observer.report
-        outcome.error, outcome.exit_code = str(error), FAILED
-    if not talks:
-        for line in outcome.warnings():
-            click.echo(f"warning: {line}", err=True)
+        outcome.error = str(error)
+    # the others were said where they belong
+    for line in outcome.run_lines if talks else outcome.warnings():
+        click.echo(f"warning: {line}", err=True)
     if as_json:
         try:
             with handle_errors():

@@ -15,12 +15,9 @@ from typing import Any, NoReturn
 
 import click
 
-from rep_ai.errors import RepAiError
+from rep_ai.errors import FAILED, RepAiError
 from rep_ai.signals import INTERRUPTED, SIGNALS
 from rep_ai.words import one_line
-
-# click ends wrong usage with 2
-DONE, FAILED, SOME_REJECTED = 0, 1, 3
 
 
 def fail(message: str) -> NoReturn:

@@ -53,6 +53,7 @@ def ingest(
             "use lower-case letters, digits and single underscores", where=f"schema {schema!r}"
         )
     listing = sources.find(source_list, patterns)
+    upkeep.bring_up_to_date(destination, schema)
     ledger = ledgers.read(destination, schema)
     report = Report(
         seen=len(listing.files),

@@ -1,6 +1,7 @@
 """rep-ai run: dump files in, marts out; rep-ai ingest is its first half."""
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ import click
 from rep_ai import project
 from rep_ai.commands import publish
 from rep_ai.commands.ingest import ingest
+from rep_ai.commands.run_record import recorded
 from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.progress import of_dbt
 from rep_ai.console.run_summary import Outcome, show_build, show_ingest, show_marts
@@ -43,16 +45,20 @@ def run(
     settings = project.variables(variables)
     destination = of_target(target)
     copy = copy and publish.check_copy(destination, copy)
-    builds = outcome.command == "run"
-    if builds:
+    schema = settings["rep_ai_source_schema"]
+    if builds := outcome.command == "run":
         check_environment()
         project.make_target_path()
-    with destination.lock(), working_folder(destination):
+    with (
+        destination.lock(),
+        working_folder(destination),
+        recorded(outcome, observer, destination, schema, source),
+    ):
         with observer:
             outcome.ingest = ingest(
                 source,
                 destination,
-                schema=settings["rep_ai_source_schema"],
+                schema=schema,
                 supported_major=int(settings["rep_ai_supported_major"]),
                 observer=observer,
                 **options,
@@ -69,8 +75,8 @@ def run(
             with observer.step(f"publishing {copy}"):
                 publish.publish(destination, copy)
             outcome.published = str(copy)
-            if talks:
-                click.echo(f"A copy for readers is in {copy}.")
+    if talks and copy:
+        click.echo(f"A copy for readers is in {copy}.")
 
 
 def _build(
@@ -87,12 +93,14 @@ def _build(
     # the file stays as people read it
     log = ["--log-format", "json", "--log-format-file", "debug", "--log-level", "info"]
     shows = observer.shows_builds
+    started = perf_counter()
     with observer.step("dbt build"):
         code = project.dbt(
             [*(log if shows else ["--quiet"]), "build", *arguments],
             target=destination.target,
             say=of_dbt(observer) if shows else observer.say,
         )
+    outcome.build_seconds = perf_counter() - started
     if results.is_file():
         outcome.read_build(results)
     if code != 0:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rep_ai import project
+from rep_ai.commands import run_history
 from rep_ai.commands.retire import retired
 from rep_ai.console.tables import show_table, show_unknown_types, show_violations
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
@@ -40,6 +41,7 @@ def collect(
     out = retired(database)
     ids = {each["delivery"] for each in out}
     built = {row[0] for row in database.rows("select delivery_id from {int_rep_ai__deliveries}")}
+    runs = run_history.last(database)
     counted = sum(window["delivery_count"] for window in delivered)
     # what was retired since the last build is counted in its window still
     behind = files["deliveries"] - len(ids) - (counted - len(ids & built))
@@ -50,6 +52,7 @@ def collect(
         "exit_code": 0,
         "problems": [],
         "warnings": [
+            *run_history.warnings(runs),
             *health.window_doubts(database, windows),
             *health.data_warnings(database, unlisted, database.command("rep-ai", "types")),
         ],
@@ -63,6 +66,7 @@ def collect(
         "unknown_types": health.unknown_types(database),
         "unlisted_fields": unlisted,
         "violations": health.violations(database),
+        "runs": runs,
     }
     return {**found, "problems": [*_problems(database, found, now, max_age, within)]}
 
@@ -217,6 +221,7 @@ def show(found: Row, violations: str) -> None:
             click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
         click.echo()
     _show_content(found, violations)
+    run_history.show(found["runs"])
     for line in found["problems"]:
         click.echo(f"problem: {line}")
     for line in found["warnings"]:

@@ -11,6 +11,7 @@ import click
 
 from rep_ai.console.tables import show_table, show_violations
 from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.errors import DONE, FAILED, SOME_REJECTED
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
@@ -41,7 +42,15 @@ class Outcome:
     data_lines: list[str] = field(default_factory=list)
     unlisted_fields: list[health.Row] = field(default_factory=list)  # they have no column
     error: str | None = None
-    exit_code: int = 1
+    build_seconds: float | None = None  # that dbt took
+    run_lines: list[str] = field(default_factory=list)  # what could not be noted of the run
+
+    @property
+    def exit_code(self) -> int:
+        """How the command ends."""
+        if self.error or self.landed.failed:
+            return FAILED
+        return SOME_REJECTED if self.landed.rejected else DONE
 
     @property
     def landed(self) -> Report:
@@ -69,7 +78,8 @@ class Outcome:
 
     def warnings(self) -> list[str]:
         """What does not fail the run, but should be seen."""
-        return [*_passed_over(self.landed), *self.window_lines, *self.data_lines]
+        passed_over = _passed_over(self.landed)
+        return [*passed_over, *self.window_lines, *self.data_lines, *self.run_lines]
 
     def document(self) -> dict[str, Any]:
         """The same for machines; the keys are always there, those of dbt for `run` only."""

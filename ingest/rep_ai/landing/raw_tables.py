@@ -26,13 +26,18 @@ DELIVERIES = pa.schema(
 )
 TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
 # of the columns of tables that dlt does not make
-_TYPES = {pa.string(): "text", pa.bool_(): "boolean", pa.timestamp("us"): "timestamp"}
+TYPES = {
+    pa.string(): "text",
+    pa.int64(): "bigint",
+    pa.bool_(): "boolean",
+    pa.timestamp("us"): "timestamp",
+}
 
 
 def create(cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
     """Make tables that are not there yet; the schema is named as SQL names it."""
     for name, columns in tables.items():
-        listed = ", ".join(f"{column.name} {_TYPES[column.type]}" for column in columns)
+        listed = ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
         cursor.execute(f"create table {schema}.{name} ({listed})")
 
 

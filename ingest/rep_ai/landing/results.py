@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rep_ai.dump.document import Header
+from rep_ai.dump.document import Header, read_time
 from rep_ai.landing.sources import SourceFile
 
 LOADED, DUPLICATE, REJECTED = "loaded", "duplicate", "rejected"
@@ -46,6 +46,8 @@ class Report:
     failed: list[str] = field(default_factory=list)  # a line for each that could not be read
     records: Counter[str] = field(default_factory=Counter)  # rows by raw table
     bytes: int = 0  # of the documents that were loaded
+    # start and end of each that was loaded, in epoch milliseconds
+    windows: list[tuple[int, int]] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, result: FileResult) -> None:
@@ -54,6 +56,9 @@ class Report:
             self.loaded.append(result.file.url)
             self.records.update({k: v for k, v in result.header.counts.items() if v})
             self.bytes += result.size
+            start, end = map(read_time, (result.header.start_time, result.header.end_time))
+            if start is not None and end is not None:
+                self.windows.append((start, end))
         elif result.status == DUPLICATE:
             self.duplicates.append(result.file.url)
         else:

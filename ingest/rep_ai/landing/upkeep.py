@@ -1,17 +1,23 @@
-"""What the raw tables need beside loads: the tables that people write, and new columns."""
+"""What the raw tables need beside loads: tables that no load writes, new columns, a version."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
 
 import pyarrow as pa
 
 from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
 from rep_ai.landing.errors import DestinationError
-from rep_ai.landing.raw_tables import TABLES, create
+from rep_ai.landing.raw_tables import TABLES, TYPES, create
+from rep_ai.landing.runs import RUNS
 
+# of the raw tables: one more where a table or a column comes; 1 is that of rep-ai 0.1.0, which
+# wrote none
+VERSION = 2
 # rows of `deliveries` that tell of rejected files which the sources list no more
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
-# written by `rep-ai retire`, `rep-ai restore` and `rep-ai types --add`
+# written by `rep-ai retire`, `restore` and `types --add`, and by each run
 WRITTEN = {
     "retirements": pa.schema(
         [
@@ -24,33 +30,75 @@ WRITTEN = {
     "known_types": pa.schema(
         [("kind", pa.string()), ("type", pa.string()), ("_at", pa.timestamp("us"))]
     ),
+    "runs": RUNS,
+    # a row for each version that the raw tables have been brought to; the greatest holds
+    "_schema_version": pa.schema(
+        [("version", pa.int64()), ("rep_ai_version", pa.string()), ("_at", pa.timestamp("us"))]
+    ),
 }
 _OURS = {**WRITTEN, "_gone_files": GONE}
 
 
 def bring_up_to_date(destination: Destination, schema: str) -> None:
-    """Make the tables that people write, and the columns of fields that are listed by now.
+    """Make tables that no load writes and columns that are missing, and note the version.
 
     The caller holds the lock. In a schema without loads nothing is done.
 
     Raises:
-        DestinationError, LoadError: the database cannot be used.
+        DestinationError: a newer rep-ai wrote them, or the database cannot be used.
+        LoadError: the database cannot be used.
     """
     with cursor_of(destination) as cursor:
         present = {table for in_schema, table in tables(cursor) if in_schema == schema}
         if "_dlt_loads" not in present:
             return
         where = qualified(cursor, schema)
+        stored = 1
+        if "_schema_version" in present:
+            stored = _stored_version(cursor, f"{where}._schema_version")
         create(cursor, where, {name: _OURS[name] for name in _OURS.keys() - present})
-        cursor.execute(
-            "select table_name, column_name from information_schema.columns "
-            f"where table_catalog = current_database() and table_schema = '{schema}'"
+        _add_columns(cursor, schema, present)
+        if stored < VERSION:
+            _append(destination, cursor, where, "_schema_version", [(VERSION, rep_ai_version())])
+
+
+def _add_columns(cursor: Any, schema: str, present: set[str]) -> None:
+    cursor.execute(
+        "select table_name, column_name from information_schema.columns "
+        f"where table_catalog = current_database() and table_schema = '{schema}'"
+    )
+    found = set(cursor.fetchall())
+    where = qualified(cursor, schema)
+    for table, columns in {**TABLES, **_OURS}.items():
+        for column in columns if table in present else ():
+            if (table, column.name) not in found:
+                added = f'"{column.name}" {TYPES[column.type]}'
+                cursor.execute(f"alter table {where}.{table} add column {added}")
+
+
+def _stored_version(cursor: Any, table: str) -> int:
+    """The version of the raw tables.
+
+    Raises:
+        DestinationError: a newer rep-ai wrote them.
+    """
+    cursor.execute(f"select version, rep_ai_version from {table} order by version desc limit 1")
+    ((stored, writer),) = cursor.fetchall() or [(1, None)]
+    if stored > VERSION:
+        raise DestinationError(
+            f"the raw tables have version {stored}, of rep-ai {writer}, and this rep-ai "
+            f"({rep_ai_version()}) knows them up to version {VERSION}",
+            to_do="upgrade rep-ai",
         )
-        found = set(cursor.fetchall())
-        for table in TABLES.keys() & present:
-            for column in TABLES[table].names:
-                if (table, column) not in found:
-                    cursor.execute(f'alter table {where}.{table} add column "{column}" text')
+    return int(stored)
+
+
+def rep_ai_version() -> str | None:
+    """The version of this program; None where it runs without being installed."""
+    try:
+        return metadata.version("rep-ai-marts")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def write(
@@ -70,11 +118,22 @@ def append(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
 ) -> None:
     """The same, for a caller who holds the lock, where `bring_up_to_date` was called."""
+    with cursor_of(destination) as cursor:
+        if (schema, table) not in tables(cursor):
+            raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
+        _append(destination, cursor, qualified(cursor, schema), table, rows)
+
+
+def _append(
+    destination: Destination,
+    cursor: Any,
+    schema: str,
+    table: str,
+    rows: Sequence[tuple[str | int | None, ...]],
+) -> None:
     moment = datetime.now(UTC).replace(tzinfo=None)
     columns = _OURS[table]
     added = [dict(zip(columns.names, (*row, moment), strict=True)) for row in rows]
-    with cursor_of(destination) as cursor:
-        where = f"{qualified(cursor, schema)}.{table}"
-        if (schema, table) not in tables(cursor):
-            raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
-        destination.append(cursor, where, pa.Table.from_pylist(added, columns))
+    # a table that was made before may have its columns in another order
+    named = f"{schema}.{table} ({', '.join(columns.names)})"
+    destination.append(cursor, named, pa.Table.from_pylist(added, columns))

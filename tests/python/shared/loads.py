@@ -106,12 +106,12 @@ class Place:
             return rows
 
     def tables(self) -> Tables:
-        """All rows of all tables and views, but for what tells one load or build from another."""
+        """All rows of all tables and views, but for what tells one run from another."""
         with self.connected() as cursor:
             return {
                 f"{schema}.{name}": rows_of(cursor, f'"{database}"."{schema}"."{name}"')
                 for database, schema, name in named(cursor)
-                if not name.startswith("_") and schema != "rep_ai_intermediate"
+                if not name.startswith("_") and name != "runs" and schema != "rep_ai_intermediate"
             }
 
     def check_whole(self) -> None:

@@ -1,0 +1,156 @@
+"""What a run was: its row in the raw table `runs`, and its lines in the log."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rep_ai import project
+from rep_ai.console.run_summary import Outcome
+from rep_ai.errors import RepAiError
+from rep_ai.landing import runs, upkeep
+from rep_ai.landing.destinations import Destination, DuckDB
+from rep_ai.landing.results import Observer
+from rep_ai.landing.urls import public
+from rep_ai.signals import INTERRUPTED
+from rep_ai.words import named, on_line, one_line
+
+LOG_NAME = "rep_ai.log"
+# a log that is longer is renamed, and a new one begun
+LOG_BYTES = 10_000_000
+_EPOCH = datetime(1970, 1, 1)
+
+
+@contextmanager
+def recorded(
+    outcome: Outcome,
+    observer: Observer,
+    destination: Destination,
+    schema: str,
+    sources: Sequence[str],
+) -> Iterator[None]:
+    """Note a run in the database and in the log, at its start and at its end.
+
+    What cannot be noted is a warning of the run. A run that is killed leaves its row without an
+    end; the first run of a database has no row before its end.
+
+    Args:
+        outcome: what the run does; its error is noted here.
+        observer: has the report of a landing that was broken off.
+        destination: the database; the caller holds its lock.
+        schema: schema of the raw tables.
+        sources: where the files were looked for.
+
+    Raises:
+        DestinationError: a newer rep-ai wrote the raw tables, or the database cannot be used.
+    """
+    path = project.log_path() / LOG_NAME
+    row: dict[str, Any] = {
+        "run_id": uuid4().hex,
+        "command": outcome.command,
+        "rep_ai_version": upkeep.rep_ai_version(),
+        "log": str(path),
+        "started_at": _now(),
+    }
+    if not isinstance(destination, DuckDB) or destination.path.exists():
+        upkeep.bring_up_to_date(destination, schema)
+    log = _log(path, outcome, row["run_id"])
+    _try_to_note(outcome, destination, schema, row)
+    words = ["rep-ai", outcome.command, *map(public, sources)]
+    log(f"begins: {' '.join(words)} into {destination.name}")
+    try:
+        yield
+    except BaseException as error:
+        outcome.ingest = outcome.ingest or observer.report
+        is_interrupt = isinstance(error, KeyboardInterrupt)
+        outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
+        raise
+    finally:
+        _try_to_note(outcome, destination, schema, {**row, **_came_of_it(outcome)})
+        for line in _lines(outcome):
+            log(line)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _try_to_note(
+    outcome: Outcome, destination: Destination, schema: str, row: dict[str, Any]
+) -> None:
+    try:
+        runs.note(destination, schema, row)
+    except RepAiError as error:
+        outcome.run_lines = [f"the run is not in the raw table runs: {error}"]
+
+
+def _came_of_it(outcome: Outcome) -> dict[str, Any]:
+    """The columns that are known at the end."""
+    landed, built = outcome.landed, outcome.dbt or {}
+    starts, ends = ([window[n] for window in landed.windows] for n in (0, 1))
+    return {
+        "ended_at": _now(),
+        "exit_code": outcome.exit_code,
+        "error": outcome.error,
+        "files_seen": landed.seen,
+        "files_loaded": len(landed.loaded),
+        "files_known": landed.known,
+        "files_duplicate": len(landed.duplicates),
+        "files_rejected": len(landed.rejected),
+        "files_still_rejected": landed.still_rejected,
+        "files_failed": len(landed.failed),
+        "files_passed_over": len(landed.passed_over),
+        "passed_over_examples": named(landed.passed_over) or None,
+        "records": landed.records.total(),
+        "bytes": landed.bytes,
+        "first_window_start_at": _moment(min(starts, default=None)),
+        "last_window_end_at": _moment(max(ends, default=None)),
+        "landing_ms": round(landed.seconds * 1000),
+        "build_ms": outcome.build_seconds and round(outcome.build_seconds * 1000),
+        "models": built.get("models"),
+        "tests": built.get("tests"),
+        "test_warnings": built.get("warnings"),
+        "failures": built.get("failures"),
+    }
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+class _Handler(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A log that cannot be written fails no run."""
+
+
+def _log(path: Path, outcome: Outcome, run_id: str) -> Callable[[str], None]:
+    """What appends a line to the log; nothing, and a warning, where it cannot be opened."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Handler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as error:
+        outcome.run_lines = [f"{path} cannot be written: {error.strerror}"]
+        return lambda _: None
+    logger = logging.Logger(run_id)
+    logger.addHandler(handler)
+    return lambda line: logger.info("%s", f"{_now():%Y-%m-%d %H:%M:%SZ} {run_id[:8]} {line}")
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    """What the log says of a run at its end."""
+    landed = outcome.landed
+    for status, urls in (("loaded", landed.loaded), ("duplicate", landed.duplicates)):
+        yield from (f"{status} {on_line(url)}" for url in urls)
+    for url, reason in landed.rejected:
+        yield f"rejected {on_line(url)}: {on_line(reason)}"
+    yield from (f"failed {on_line(line)}" for line in landed.failed)
+    if outcome.dbt:
+        counts = ", ".join(f"{count} {name}" for name, count in outcome.dbt.items())
+        yield f"dbt build: {counts}"
+    yield from (f"warning: {line}" for line in (*outcome.warned, *outcome.warnings()))
+    error = f": {on_line(outcome.error)}" if outcome.error else ""
+    yield f"ends with exit code {outcome.exit_code}{error}"
