@@ -130,12 +130,9 @@ def window_warnings(database: Database) -> list[str]:
 def window_problems(
     database: Database, missing: Sequence[Row], since: datetime = datetime.min
 ) -> Iterator[str]:
-    """What a pager should know of the windows, one line each.
+    """What a pager should know of the windows, and of the gaps between them, one line each.
 
-    Args:
-        database: the marts.
-        missing: the gaps between the windows.
-        since: what ended, or of files what began, earlier is left out.
+    Gaps that end before `since`, and files whose window starts before it, are left out.
     """
     yield from _replaced(database, [HARDLY_VERSIONS], since)
     if recent := [gap for gap in missing if gap["until"] >= since]:
