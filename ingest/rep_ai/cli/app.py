@@ -47,9 +47,32 @@ def ingest(**options: Any) -> None:
     metavar="FILE",
     help="Replace this DuckDB file, at the end and at once, by a copy of the marts for readers.",
 )
-def run(**options: Any) -> None:
+@click.option(
+    "--step-days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Build a long history by windows of so many days; once stopped, the same command goes on.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what a run would do, and change nothing.")
+def run(*, dry_run: bool, **options: Any) -> None:
     """Land the dump files of each SOURCE, run dbt build, and say what came out."""
+    if dry_run:
+        _look(**options)
     _work("run", **options)
+
+
+@reported
+def _look(*, as_json: bool, quiet: bool, **options: Any) -> NoReturn:
+    """Say what a run would do."""
+    from rep_ai.commands import dry_run
+    from rep_ai.console import progress
+
+    found = dry_run.look(progress.observer(quiet=quiet, as_json=as_json), **options)
+    if as_json:
+        click.echo(dry_run.as_json(found))
+    else:
+        dry_run.show(found)
+    sys.exit(found["exit_code"])
 
 
 def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoReturn:

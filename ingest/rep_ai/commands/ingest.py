@@ -53,30 +53,31 @@ def ingest(
             "use lower-case letters, digits and single underscores", where=f"schema {schema!r}"
         )
     listing = sources.find(source_list, patterns)
-    upkeep.bring_up_to_date(destination, schema)
+    is_new = not upkeep.bring_up_to_date(destination, schema)
     ledger = ledgers.read(destination, schema)
     report = Report(
         seen=len(listing.files),
         passed_over=sorted(listing.passed_over),
         not_dumps=len(listing.not_dumps),
     )
-    new = _new(listing.files, ledger, report, retry_rejected=retry_rejected)
+    new = unsettled(listing.files, ledger, report, retry_rejected=retry_rejected)
     observer.found(report, new)
     for part in packed(new):
         package = Package(
             part, ledger, supported_major, max_bytes, retry_rejected, observer=observer
         )
         package.load(destination, schema)
-        _note(package, ledger, report, observer)
+        note(package, ledger, report, observer)
         report.seconds = perf_counter() - started
-    upkeep.bring_up_to_date(destination, schema)
+    if is_new:
+        upkeep.bring_up_to_date(destination, schema)
     report.gone = _forget(listing, ledger, destination, schema)
     user_agents.complete(destination, schema, observer)
     report.seconds = perf_counter() - started
     return report
 
 
-def _new(
+def unsettled(
     files: Sequence[SourceFile], ledger: Ledger, report: Report, *, retry_rejected: bool
 ) -> list[SourceFile]:
     """The files that have to be read; the others are counted."""
@@ -104,7 +105,7 @@ def _forget(listing: Listing, ledger: Ledger, destination: Destination, schema: 
     return len(gone)
 
 
-def _note(package: Package, ledger: Ledger, report: Report, observer: Observer) -> None:
+def note(package: Package, ledger: Ledger, report: Report, observer: Observer) -> None:
     """Count what became of the files of a package, and tell it."""
     for result in package.results:
         report.add(result)

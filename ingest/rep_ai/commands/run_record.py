@@ -13,7 +13,7 @@ from rep_ai import project
 from rep_ai.console.run_summary import Outcome
 from rep_ai.errors import RepAiError
 from rep_ai.landing import runs, upkeep
-from rep_ai.landing.destinations import Destination, DuckDB
+from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Observer
 from rep_ai.landing.urls import public
 from rep_ai.signals import INTERRUPTED
@@ -36,7 +36,7 @@ def recorded(
     """Note a run in the database and in the log, at its start and at its end.
 
     What cannot be noted is a warning of the run. A run that is killed leaves its row without an
-    end; the first run of a database has no row before its end.
+    end; the first run that knows the table has no row before its end.
 
     Args:
         outcome: what the run does; its error is noted here.
@@ -44,9 +44,6 @@ def recorded(
         destination: the database; the caller holds its lock.
         schema: schema of the raw tables.
         sources: where the files were looked for.
-
-    Raises:
-        DestinationError: a newer rep-ai wrote the raw tables, or the database cannot be used.
     """
     path = project.log_path() / LOG_NAME
     row: dict[str, Any] = {
@@ -56,8 +53,6 @@ def recorded(
         "log": str(path),
         "started_at": _now(),
     }
-    if not isinstance(destination, DuckDB) or destination.path.exists():
-        upkeep.bring_up_to_date(destination, schema)
     log = _log(path, outcome, row["run_id"])
     _try_to_note(outcome, destination, schema, row)
     words = ["rep-ai", outcome.command, *map(public, sources)]

@@ -6,6 +6,7 @@ packages are ever looked at.
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -121,6 +122,15 @@ class Package:
                     if not caused_by(error, _RestartError):
                         where = f"working folder {folder} (TMPDIR names another place)"
                         raise LoadError(root_cause(error, where)) from error
+
+    def look(self) -> None:
+        """Read the files as `load` does, and load nothing."""
+        while True:
+            self.results, self.unchanged, self.failed = [], [], []
+            with suppress(_RestartError):
+                for _ in self._batches():
+                    pass
+                return
 
     def _batches(self) -> Generator[tuple[str, pa.Table], None, None]:
         """Yield (raw table, rows) for the whole package."""

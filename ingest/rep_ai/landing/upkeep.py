@@ -39,10 +39,13 @@ WRITTEN = {
 _OURS = {**WRITTEN, "_gone_files": GONE}
 
 
-def bring_up_to_date(destination: Destination, schema: str) -> None:
+def bring_up_to_date(destination: Destination, schema: str) -> bool:
     """Make tables that no load writes and columns that are missing, and note the version.
 
     The caller holds the lock. In a schema without loads nothing is done.
+
+    Returns:
+        Whether there are raw tables.
 
     Raises:
         DestinationError: a newer rep-ai wrote them, or the database cannot be used.
@@ -51,7 +54,7 @@ def bring_up_to_date(destination: Destination, schema: str) -> None:
     with cursor_of(destination) as cursor:
         present = {table for in_schema, table in tables(cursor) if in_schema == schema}
         if "_dlt_loads" not in present:
-            return
+            return False
         where = qualified(cursor, schema)
         stored = 1
         if "_schema_version" in present:
@@ -60,6 +63,7 @@ def bring_up_to_date(destination: Destination, schema: str) -> None:
         _add_columns(cursor, schema, present)
         if stored < VERSION:
             _append(destination, cursor, where, "_schema_version", [(VERSION, rep_ai_version())])
+        return True
 
 
 def _add_columns(cursor: Any, schema: str, present: set[str]) -> None:

@@ -141,11 +141,16 @@ def opened(
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
-    with closing(_connected(destination)) as connection:
+    with closing(connected(destination)) as connection:
         yield Database(connection, destination, raw_schema, variables)
 
 
-def _connected(destination: Destination) -> Any:
+def connected(destination: Destination) -> Any:
+    """A connection that can change nothing; a DuckDB file that is not there is an empty one.
+
+    Raises:
+        DestinationError: the database cannot be read, or a run holds it, which is named.
+    """
     if not isinstance(destination, DuckDB):
         return destination.connect_to_read()
     if not destination.path.exists():

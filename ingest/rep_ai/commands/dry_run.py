@@ -1,0 +1,251 @@
+"""rep-ai run --dry-run: what a run would land, replace, reject and build, and about how long."""
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import click
+
+from rep_ai import project
+from rep_ai.commands.ingest import note, unsettled
+from rep_ai.commands.retire import retired
+from rep_ai.console.tables import show_table
+from rep_ai.dump.document import read_time
+from rep_ai.errors import DONE, FAILED, SOME_REJECTED
+from rep_ai.landing import ledger as ledgers
+from rep_ai.landing import sources
+from rep_ai.landing.destinations import of_target
+from rep_ai.landing.packages import Package, packed
+from rep_ai.landing.results import LOADED, FileResult, Observer, Report
+from rep_ai.warehouse.database import Database, connected
+from rep_ai.warehouse.health import Row
+from rep_ai.words import many, named, on_line
+
+# the last runs that tell how long a run takes
+RUNS = 5
+# (start, end) of a window in epoch milliseconds -> its deliveries
+Windows = dict[tuple[str, str], list["Version"]]
+# what orders the deliveries of a window, and the file
+Version = tuple[tuple[Any, ...], str, str]
+
+
+def look(
+    observer: Observer,
+    *,
+    source: Sequence[str],
+    target: str | None,
+    variables: dict[str, Any],
+    patterns: Sequence[str],
+    retry_rejected: bool,
+    max_bytes: int,
+    **_: Any,
+) -> Row:
+    """What a run would do, under stable keys; the new files are read whole, and nothing changes.
+
+    Args:
+        observer: told what is read while it is.
+        source: files, folders, globs or URLs.
+        target: target of the project's profile; None: the usual one.
+        variables: those of the command line, for dbt.
+        patterns: names of the files that count in a folder.
+        retry_rejected: read files again that an earlier run rejected.
+        max_bytes: size that no decompressed document may exceed.
+
+    Raises:
+        RepAiError: a source cannot be listed, or the database cannot be read.
+    """
+    settings = project.variables(variables)
+    schema, major = settings["rep_ai_source_schema"], int(settings["rep_ai_supported_major"])
+    destination = of_target(target)
+    listing = sources.find(source, patterns)
+    with closing(connected(destination)) as connection:
+        database = Database(connection, destination, schema, variables)
+        ledger = ledgers.look(connection.cursor(), schema)
+        windows = _windows(database)
+        is_built = database.is_built("int_rep_ai__deliveries")
+        earlier = _earlier_runs(database)
+    report = Report(seen=len(listing.files), passed_over=sorted(listing.passed_over))
+    new = unsettled(listing.files, ledger, report, retry_rejected=retry_rejected)
+    files: list[Row] = []
+    with observer:
+        observer.found(report, new)
+        for part in packed(new):
+            package = Package(part, ledger, major, max_bytes, retry_rejected, observer=observer)
+            package.look()
+            # nothing of it is loaded, so nobody else is told
+            note(package, ledger, report, Observer())
+            files += [_file(result, windows) for result in package.results]
+    anew = _changed_models(destination.target, variables) if is_built else None
+    return {
+        "command": "run",
+        "dry_run": True,
+        "database": destination.name,
+        "exit_code": FAILED if report.failed else SOME_REJECTED if report.rejected else DONE,
+        "error": None,
+        "seen": report.seen,
+        "known": report.known,
+        "still_rejected": report.still_rejected,
+        "passed_over": report.passed_over,
+        "files": files,
+        "failed": report.failed,
+        "records": report.records.total(),
+        "bytes": report.bytes,
+        "models_built_anew": anew,
+        **_estimate(earlier, report.bytes, is_partial=anew == []),
+    }
+
+
+def _rank(version: str, modified_at: datetime | None, delivery_id: str) -> tuple[Any, ...]:
+    """What orders the deliveries of a window: docs/query.md#current-deliveries."""
+    release, _, prerelease = version.partition("+")[0].partition("-")
+    # numbers of any size compare by their length first
+    parts = tuple((len(part), part) for part in release.split("."))
+    return parts, not prerelease, prerelease, modified_at or datetime.min, delivery_id
+
+
+def _windows(database: Database) -> Windows:
+    """The loaded deliveries by their windows, but for those that are retired."""
+    out = {each["delivery"] for each in retired(database)}
+    found: Windows = {}
+    for identity, version, start, end, url, modified_at in database.rows(
+        "select _delivery_id, max(version), max(start_time), max(end_time), min(file_url), "
+        "case when count(*) = count(file_modified_at) then min(file_modified_at) end "
+        f"from {{deliveries}} where status in ('{LOADED}', 'duplicate') and _dlt_load_id in "
+        "(select load_id from {_dlt_loads} where status = 0) group by _delivery_id"
+    ):
+        if identity not in out:
+            moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
+            rank = _rank(version, moment, identity)
+            found.setdefault(_window(start, end), []).append((rank, version, url))
+    return found
+
+
+def _window(start: str | None, end: str | None) -> tuple[str, str]:
+    return _moment(start), _moment(end)
+
+
+def _moment(text: str | None) -> str:
+    milliseconds = read_time(text)
+    if milliseconds is None:
+        return ""
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _file(result: FileResult, windows: Windows) -> Row:
+    """What a run would make of a file; what it would load is noted as loaded."""
+    header, file = result.header, result.file
+    found: Row = {
+        "url": file.url,
+        "status": result.status,
+        "reason": result.reason,
+        "version": header.version,
+        "from": _moment(header.start_time) or None,
+        "until": _moment(header.end_time) or None,
+        "bytes": result.size,
+        "replaces": None,
+        "stands_below": None,
+    }
+    if result.status == LOADED and header.version is not None:
+        version = _rank(header.version, file.modified_at, result.delivery_id)
+        others = windows.setdefault(_window(header.start_time, header.end_time), [])
+        if others:
+            rank, other_version, url = max(others)
+            key = "replaces" if version > rank else "stands_below"
+            found[key] = {"url": url, "version": other_version}
+        others.append((version, header.version, file.url))
+    return found
+
+
+def _changed_models(target: str | None, variables: dict[str, Any]) -> list[str]:
+    """Models that the next run would build anew, since their code or a variable has changed."""
+    said: list[str] = []
+    operation = ["--quiet", "run-operation", f"{project.PACKAGE}.rep_ai_say_changed_code"]
+    if variables:
+        operation += ["--vars", project.vars_text(variables)]
+    project.make_target_path()
+    if project.dbt(operation, target=target, say=said.append):
+        raise project.ProjectError(f"dbt cannot tell what has changed: {' '.join(said)}")
+    names: list[str] = json.loads(next(line for line in reversed(said) if line.startswith("[")))
+    return names
+
+
+def _earlier_runs(database: Database) -> list[Row]:
+    """What the last runs that came to their end took, the newest first."""
+    return database.records(
+        "select command, bytes, landing_ms, build_ms from {runs} "
+        "where exit_code in (0, 3) order by started_at desc, run_id"
+    )
+
+
+def _estimate(earlier: list[Row], size: int, *, is_partial: bool) -> Row:
+    """About how long a run would take, by those before it; None where nothing tells."""
+    landed = [run for run in earlier if run["bytes"]][:RUNS]
+    speed = sum(run["bytes"] for run in landed) / (sum(run["landing_ms"] for run in landed) or 1)
+    built = [run["build_ms"] for run in earlier if run["build_ms"]]
+    # a full build is likely the longest that there was
+    build = (median(built[:RUNS]) if is_partial else max(built)) if built else None
+    return {
+        "landing_seconds": round(size / speed / 1000, 1) if speed else None,
+        "build_seconds": None if build is None else round(build / 1000, 1),
+    }
+
+
+def as_json(found: Row) -> str:
+    """One JSON document."""
+    return json.dumps(found)
+
+
+def show(found: Row) -> None:
+    """Show what `look` found to a person."""
+    columns = ["file", "would be", "version", "from (UTC)", "until (UTC)", "kB", "and"]
+    rows = [
+        [
+            on_line(file["url"]),
+            file["status"],
+            file["version"],
+            file["from"],
+            file["until"],
+            round(file["bytes"] / 1e3),
+            _what_else(file),
+        ]
+        for file in found["files"]
+    ]
+    if rows:
+        show_table(f"What would come into {found['database']}", columns, rows)
+    else:
+        click.echo(f"Nothing new would come into {found['database']}.\n")
+    for line in found["failed"]:
+        click.echo(f"cannot be read: {on_line(line)}")
+    unread = f"{found['known']:,} known files were not read"
+    if found["still_rejected"]:
+        unread += f", nor were {found['still_rejected']:,} that an earlier run rejected"
+    if others := found["passed_over"]:
+        unread += f", nor {many(len(others), 'file', 'files')} of other names: {named(others)}"
+    click.echo(f"New files were read whole, with their records ({found['records']:,}); {unread}.")
+    click.echo(_said_of_models(found["models_built_anew"]))
+    seconds = found["landing_seconds"], found["build_seconds"]
+    times = ("no earlier run tells" if each is None else f"{each:,.0f} s" for each in seconds)
+    click.echo("By the runs before, landing takes about: {}; the build: {}.".format(*times))
+    click.echo("Nothing was changed.")
+
+
+def _what_else(file: Row) -> str | None:
+    if other := file["replaces"]:
+        return f"replaces {other['version']}, {on_line(other['url'])}"
+    if other := file["stands_below"]:
+        return f"changes no mart: {other['version']} counts, {on_line(other['url'])}"
+    return file["reason"] and on_line(file["reason"])
+
+
+def _said_of_models(anew: list[str] | None) -> str:
+    if anew is None:
+        return "All models would be built for the first time."
+    if not anew:
+        return "Models would replace the rows that the new dumps touch; none is built anew."
+    return (
+        f"{many(len(anew), 'model', 'models')} would be built anew, with what is made of them, as "
+        f"their code or a variable has changed: {', '.join(anew)}"
+    )
