@@ -110,7 +110,8 @@ report: .venv/.run ## the marts as one page to look at: target/report.html
 	@$(CHOOSE); $(BIN)/rep-ai report
 
 docs: .venv/.run ## the documentation of the models: target/static_index.html
-	@$(CHOOSE); $(BIN)/dbt docs generate --static && echo "The page: $${DBT_TARGET_PATH:-target}/static_index.html"
+	@$(CHOOSE); $(BIN)/dbt docs generate --static && \
+		echo "The page: $${DBT_TARGET_PATH:-target}/static_index.html#!/overview/rep_ai"
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release-notes: ## what CHANGELOG.md says of the version in pyproject.toml

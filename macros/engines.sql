@@ -76,7 +76,8 @@
     {{ return(adapter.dispatch('rep_ai_tidy', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
 {% macro rep_ai_create_functions() -%}
-    {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()) }}
+    {{ return(adapter.dispatch('rep_ai_create_functions', 'rep_ai')()
+        if rep_ai_is_concerned() or not execute) }}
 {%- endmacro %}
 
 {# A time so many units later; earlier, where the number is negative. #}

@@ -191,10 +191,20 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# Types of the user's own as a query: those that `rep-ai types --add` and the variable add. #}
+{#
+    Types of the user's own as a query: those that `rep-ai types --add` and the variable add. In a
+    project that imports this one the variable may name a seed or model of that project.
+#}
 {% macro rep_ai_own_types() -%}
+    {%- set own = var('rep_ai_known_types') or {} -%}
     select kind, type from {{ ref('stg_rep_ai__known_types') }}
-    {%- for kind, types in (var('rep_ai_known_types') or {}).items() -%}
+    {%- if own is string %}
+    union distinct
+    select {{ rep_ai_text('kind') }} as kind, {{ rep_ai_text('type') }} as type
+    from {{ ref(project_name, own) }}
+    where kind in ('action', 'interaction') and type is not null
+    {%- endif -%}
+    {%- for kind, types in ({} if own is string else own).items() -%}
         {{ exceptions.raise_compiler_error(
             'rep_ai_known_types: there is no kind ' ~ kind ~ '; it has action and interaction'
         ) if kind not in ('action', 'interaction') }}

@@ -5,7 +5,17 @@
     {%- if rep_ai_is_run() -%}
         {%- do rep_ai_allow_full_refresh('a full refresh is not allowed here, and rarely needed')
             if flags.FULL_REFRESH -%}
-        {%- for node in rep_ai_watched_nodes() if node.schema == target.database -%}
+        {%- for node in rep_ai_watched_nodes() if 'rep_ai_incremental(' in node.raw_code
+            and (node.config.materialized, node.config.incremental_strategy)
+                != ('incremental', 'append') -%}
+            {{ exceptions.raise_compiler_error(
+                'materialized or incremental_strategy of your dbt_project.yml reach ' ~ node.name
+                ~ ', and its rows would be wrong: write them below the name of your project,'
+                ' `models: ' ~ project_name ~ ': +materialized: ...`'
+            ) }}
+        {%- endfor -%}
+        {%- for node in rep_ai_watched_nodes()
+            if node.schema in (target.database, node.database) -%}
             {#- DuckDB cannot tell them apart in a view -#}
             {{ exceptions.raise_compiler_error(
                 'the database has the name of the schema ' ~ node.schema ~ ': rename the file, for'
@@ -34,7 +44,15 @@
 {%- endmacro %}
 
 {% macro rep_ai_is_run() -%}
-    {{ return(execute and flags.WHICH in ('build', 'run')) }}
+    {{ return(rep_ai_is_concerned() and flags.WHICH in ('build', 'run')) }}
+{%- endmacro %}
+
+{# Whether anything of this project is selected: another one may import it, and do its own. #}
+{% macro rep_ai_is_concerned() -%}
+    {%- for id in selected_resources if execute and id.split('.')[1] == 'rep_ai' -%}
+        {{ return(true) }}
+    {%- endfor -%}
+    {{ return(false) }}
 {%- endmacro %}
 
 {# Refuse to read a raw table that the `rep-ai` which landed the dumps did not know yet. #}

@@ -254,7 +254,7 @@ def test_a_description_is_written_once(project: Project) -> None:
     used = {block for _, column in project.columns() for block in column["doc_blocks"]}
     used |= {block for model in project.of_kind("model") for block in model["doc_blocks"]}
     blocks = {key for key, doc in project.manifest["docs"].items() if key.startswith("doc.rep_ai.")}
-    assert used | {"doc.rep_ai.__overview__"} == blocks
+    assert used | {"doc.rep_ai.__rep_ai__"} == blocks
 
 
 def test_marts_have_an_enforced_contract(project: Project) -> None:
@@ -313,7 +313,7 @@ def test_exposures_show_marts(project: Project) -> None:
 
 
 def test_the_site_begins_with_what_there_is(project: Project) -> None:
-    overview = project.manifest["docs"]["doc.rep_ai.__overview__"]["block_contents"]
+    overview = project.manifest["docs"]["doc.rep_ai.__rep_ai__"]["block_contents"]
     links = LINK.findall(overview)
     assert len(links) == overview.count("](#!/")
     groups = ("nodes", "metrics", "exposures")
@@ -446,7 +446,7 @@ def test_models_name_the_section_of_their_rule() -> None:
 
 
 def test_the_site_leads_to_the_pages(project: Project) -> None:
-    overview = project.manifest["docs"]["doc.rep_ai.__overview__"]["block_contents"]
+    overview = project.manifest["docs"]["doc.rep_ai.__rep_ai__"]["block_contents"]
     wanted = {name for name in pages.NAMES if name.startswith("docs/")}
     assert wanted <= {*POINTER.findall(overview)}
 
