@@ -185,7 +185,7 @@
             'rep_ai_fields: ' ~ node.name ~ ' has a column ' ~ column ~ ' already'
         ) if given and not given.is_own }}
         {%- do node.columns.update({column: {
-            'name': column, 'data_type': 'string', 'is_own': true, 'constraints': [],
+            'name': column, 'data_type': dbt.type_string(), 'is_own': true, 'constraints': [],
             'quote': is_mart, 'description': '',
         }}) -%}
     {%- endfor -%}

@@ -194,31 +194,15 @@ def plain_postgres(folder: Path, server: Mapping[str, str]) -> Shell:
 
 
 def as_a_package(folder: Path) -> Shell:
-    """A project that imports this one, with a profile and a model of its own."""
+    """The example of a project that imports this one: what `rep-ai` does there."""
     package = checkout(folder / "package")
     consumer = folder / "consumer"
-    files: dict[str, Any] = {
-        "dbt_project.yml": {"name": "consumer", "version": "1.0.0", "profile": "consumer"},
-        "packages.yml": {"packages": [{"local": "../package"}]},
-        "profiles.yml": {
-            "consumer": {
-                "target": "ours",
-                "outputs": {
-                    "ours": {"type": "duckdb", "path": "consumer.duckdb", "schema": "analytics"}
-                },
-            }
-        },
-    }
-    (consumer / "models").mkdir(parents=True)
-    for name, content in files.items():
-        (consumer / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    (consumer / "models" / "visits.sql").write_text(
-        "select session_group_id from {{ ref('fct_rep_ai__session_groups') }}\n"
-    )
+    shutil.copytree(PROJECT / "docs" / "examples" / "package", consumer)
+    (consumer / "packages.yml").write_text("packages: [{local: ../package}]", encoding="utf-8")
     shell = Shell(consumer)
     shell.run("dbt deps")
     shell.run(f"rep-ai ingest --quiet {package.folder}/dumps")
-    for command in ("dbt build", "dbt build", "dbt test"):
+    for command in ("dbt build", "dbt test"):
         shell.run(command)
     inner = consumer / "models" / "inner.sql"
     inner.write_text("select session_id from {{ ref('int_rep_ai__sessions_grouped') }}\n")
@@ -332,20 +316,13 @@ def test_plain_dbt_finds_the_warehouse_from_another_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_project_that_imports_this_one_has_its_marts(package: Shell) -> None:
-    """In schemas with the prefix of its own."""
-    visits = package.count("analytics.visits", "consumer.duckdb")
-    marts = "analytics_rep_ai.fct_rep_ai__session_groups"
-    assert visits == package.count(marts, "consumer.duckdb") > 0
-
-
 def test_rep_ai_finds_the_marts_of_a_project_that_imports_this_one(package: Shell) -> None:
     """By dbt's manifest, under that project's names, in the database of its profile."""
     dumps = package.folder.parent / "package" / "dumps"
     said = package.run(f"rep-ai run {dumps} --publish copy.duckdb")
-    assert f"are in {package.folder}/consumer.duckdb, schema analytics_rep_ai." in said
-    marts = "analytics_rep_ai.fct_rep_ai__session_groups"
-    visits = package.count(marts, "consumer.duckdb")
+    assert f"are in {package.folder}/company.duckdb, schema analytics_marts." in said
+    marts = "analytics_marts.visits"
+    visits = package.count(marts, "company.duckdb")
     assert visits == package.count(marts, "copy.duckdb") > 0
     found = json.loads(package.run("rep-ai status --json"))
     assert (found["marts_built"], found["deliveries_not_in_marts"]) == (True, 0)

@@ -231,7 +231,7 @@ def on_postgres(
     folder = consumer(tmp_path_factory.mktemp("consumer") / "visits")
     (folder / "macros").mkdir()
     (folder / "macros" / "generate_schema_name.sql").write_text(NAMES, encoding="utf-8")
-    variables = {**os.environ, **postgres, "VISITS_TARGET": "postgres"}
+    variables = {**os.environ, **postgres, "VISITS_TARGET": "production"}
     address = {
         "host": postgres["PGHOST"],
         "port": postgres["PGPORT"],

@@ -21,6 +21,7 @@ NAMES = (
     "docs/query.md",
     "docs/incremental.md",
     "docs/engines.md",
+    "docs/package.md",
     "docs/performance.md",
     "docs/decisions.md",
     "docs/extend.md",
