@@ -113,7 +113,7 @@
     found where they are called by name.
 #}
 {% macro rep_ai_code(node) -%}
-    {%- set texts, kept, columns = [node.raw_code], [], [] -%}
+    {%- set texts, columns = [node.raw_code], [] -%}
     {%- set ids = node.depends_on.macros | list -%}
     {%- for id in ids if id.startswith('macro.rep_ai.') -%}
         {#- dbt's `graph` has no macros -#}
@@ -132,15 +132,13 @@
             {%- do texts.append(column.name ~ tojson(column.config.meta, sort_keys=true)) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {#- words, literals as they are, and comments, which are left out -#}
-    {%- for word in modules.re.findall(
-        "(?s)'(?:[^']|'')*'|\\{#.*?#\\}|--[^\\n]*|[^\\s'{-]+|[{-]", texts | join('\n')
-    ) if word[:2] not in ('{#', '--') -%}
-        {%- do kept.append(word) -%}
-    {%- endfor -%}
+    {#- words, and literals as they are; comments give an empty text, which `select` drops -#}
+    {%- set kept = modules.re.findall(
+        "(?s)\\{#.*?#\\}|--[^\\n]*|('(?:[^']|'')*'|[^\\s'{-]+|[{-])", texts | join('\n')
+    ) | select | join(' ') -%}
     {%- do rep_ai_with_own_fields(node) -%}
     {%- for column in node.columns.values() -%}
         {%- do columns.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}
-    {{ return(local_md5(kept | join(' ')) ~ ' ' ~ local_md5(columns | sort | join)) }}
+    {{ return(local_md5(kept) ~ ' ' ~ local_md5(columns | sort | join)) }}
 {%- endmacro %}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 
+import processes
 from marts import PROJECT, environment
 
 
@@ -27,27 +26,18 @@ class Bucket:
 
     def rep_ai(self, *arguments: str, code: int = 0) -> str:
         """Run a command, and what it said."""
-        return self._run("-m", "rep_ai", *arguments, code=code)
+        return self._run("rep-ai", *arguments, code=code)
 
     def build(self, *arguments: str, code: int = 0) -> str:
         """Run plain dbt, without tests, and what it said."""
-        command = ["-c", "from dbt.cli.main import cli; cli()", "--quiet", "--no-use-colors"]
-        command += ["build", "--exclude-resource-type", "test", *arguments]
+        command = ["--quiet", "--no-use-colors", "build", "--exclude-resource-type", "test"]
         where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        return self._run(*command, *where, code=code)
+        return self._run("dbt", *command, *arguments, *where, code=code)
 
-    def _run(self, *command: str, code: int) -> str:
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=PROJECT,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+    def _run(self, program: str, *arguments: str, code: int) -> str:
+        done = processes.run(program, *arguments, variables=self._environment)
         assert done.returncode == code, done.stdout
-        return done.stdout
+        return str(done.stdout)
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of a query."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import gc
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -56,6 +55,7 @@ from histories import (
 )
 from marts import PROJECT, difference, environment, known_types
 from oracle import KIND, Delivery, Row, marts, read_dump, version_key
+from processes import PROCESSES, call, settle
 
 # ------------------------------------------------------------------------------------------- plans
 
@@ -463,21 +463,10 @@ def plan_of(seed: int) -> list[Step]:
 
 # -------------------------------------------------------------------------------------- processes
 
-# Processes are forked from one that has all of this loaded, and do one command after the other: dbt
-# alone takes seconds to start. One that is killed in the middle is replaced.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    [
-        *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt"),
-        *("rep_ai.commands.run", "rep_ai.console.progress"),
-        *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
-    ]
-)
-
 
 @dataclass
 class Worker:
-    """A process that runs dbt and rep-ai."""
+    """A process that runs dbt and rep-ai, one command after the other."""
 
     process: BaseProcess
     connection: Connection
@@ -498,13 +487,8 @@ def _work(connection: Connection, variables: dict[str, str], folder: str) -> Non
     """What a worker does: run the commands it is sent, and send back their exit codes."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import reset_adapters
-    from dbt.cli.main import cli
 
-    from rep_ai.cli import main
-
-    os.environ.clear()
-    os.environ.update(variables)
-    os.chdir(folder)
+    settle(variables, folder)
     while True:
         (program, *arguments), output = connection.recv()
         said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -512,7 +496,7 @@ def _work(connection: Connection, variables: dict[str, str], folder: str) -> Non
             os.dup2(said, stream)
         os.close(said)
         try:
-            {"dbt": cli, "rep-ai": main}[program](arguments)
+            call(program, arguments)
         except SystemExit as done:
             code = done.code or 0
         # else dbt keeps the database open

@@ -52,7 +52,12 @@ CONFIG = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-JAVA_OPTIONS = "-Duser.timezone=America/Chicago -XX:TieredStopAtLevel=1"
+# the quick compiler, with room for all it makes, or a thread sweeps all the time for more; and no
+# collector that works beside the program
+JAVA_OPTIONS = (
+    "-Duser.timezone=America/Chicago -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
+    "-XX:+UseSerialGC -Xmn512m"
+)
 
 # The shell holds the server as long as its standard input is open, so the server stops and is
 # removed however the tests end, even by a kill.

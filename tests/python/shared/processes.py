@@ -1,0 +1,189 @@
+"""dbt and rep-ai in processes of their own, at the price of a fork.
+
+To start dbt takes 2.6 seconds of a processor, and to parse the project another 4.5. So processes
+are forked from one that has all of it loaded, and what one has parsed is there for the next. Tests
+of what only a new interpreter shows (signals, terminals, kills) start one.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[3]
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    [
+        *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt"),
+        *("rep_ai.cli", "rep_ai.commands.run", "rep_ai.console.progress"),
+        *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
+    ]
+)
+# a folder of what dbt has parsed, for all workers of one run
+PARSED = "REP_AI_TESTS_PARSED"
+# how rep-ai starts dbt
+DBT = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
+
+
+class Command:
+    """A command of dbt or rep-ai that was started; as much of `subprocess.Popen` as is needed.
+
+    Attributes:
+        stdout: what it says, standard error as well.
+    """
+
+    def __init__(
+        self, program: str, arguments: Sequence[str], variables: Mapping[str, str], cwd: Path
+    ) -> None:
+        """Start it."""
+        ours, theirs = PROCESSES.Pipe(duplex=False)
+        self._process = PROCESSES.Process(
+            target=_run, args=(theirs, program, list(arguments), dict(variables), str(cwd))
+        )
+        self._process.start()
+        theirs.close()
+        self.stdout = os.fdopen(os.dup(ours.fileno()), encoding="utf-8", errors="replace")
+        ours.close()
+
+    def __enter__(self) -> Command:
+        """Use it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for its end."""
+        self.stdout.close()
+        self._process.join()
+
+    @property
+    def returncode(self) -> int:
+        """How it ended."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+
+    def done(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end: its exit code, and what it said."""
+        with self:
+            said = self.stdout.read()
+        return subprocess.CompletedProcess([], self.returncode, said, "")
+
+
+def run(
+    program: str, *arguments: str | Path, variables: Mapping[str, str], cwd: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """Run dbt or rep-ai to its end.
+
+    Args:
+        program: `dbt` or `rep-ai`.
+        *arguments: its own.
+        variables: all of its environment.
+        cwd: its working folder.
+    """
+    return Command(program, [*map(str, arguments)], variables, cwd).done()
+
+
+def _run(
+    output: Any, program: str, arguments: list[str], variables: dict[str, str], cwd: str
+) -> None:
+    """What a process does."""
+    for stream in (1, 2):
+        os.dup2(output.fileno(), stream)
+    output.close()
+    # those of the process that was forked may have led to files, which can be sought in
+    sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
+    settle(variables, cwd)
+    # it ends soon
+    gc.disable()
+    call(program, arguments)
+
+
+def settle(variables: Mapping[str, str], folder: str) -> None:
+    """Make this process one that was started with some variables in a folder."""
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+    os.chdir(folder)
+    # what is loaded stays
+    gc.freeze()
+    _share_between_databases()
+    from rep_ai import project
+
+    project.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
+        Popen=_start_dbt,
+        **{name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")},
+    )
+
+
+def _start_dbt(command: Sequence[str], *, env: dict[str, str], cwd: Path, **_: Any) -> Command:
+    """What rep-ai starts."""
+    assert tuple(command[:3]) == DBT
+    return Command("dbt", command[3:], env, cwd)
+
+
+def call(program: str, arguments: list[str]) -> None:
+    """Call dbt or rep-ai; it leaves by SystemExit."""
+    if program == "dbt":
+        from dbt.cli.main import cli
+
+        with _shared_parse(arguments):
+            cli(arguments)
+    else:
+        from rep_ai.cli import main
+
+        main(arguments)
+
+
+# ----------------------------------------------------------------------------------- parsing once
+
+
+def _share_between_databases() -> None:
+    """Let dbt parse once for all databases of one name: where they are changes nothing in it."""
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.adapters.postgres.connections import PostgresCredentials
+
+    for kind in (DuckDBCredentials, PostgresCredentials):
+        kind._connection_keys = lambda _: ("database", "schema")
+
+
+@contextmanager
+def _shared_parse(arguments: list[str]) -> Iterator[None]:
+    """Let dbt begin with what another process has parsed, if there is nothing of its own.
+
+    dbt itself compares variables, profile and files, and parses anew what differs.
+    """
+    options = dict(zip(arguments, arguments[1:], strict=False))
+    folder = Path(options.get("--project-dir", "."))
+    target = options.get("--target-path", os.environ.get("DBT_TARGET_PATH", "target"))
+    own = folder / target / "partial_parse.msgpack"
+    said = [
+        (folder / "dbt_project.yml").read_text(encoding="utf-8"),
+        *(options.get(name, "") for name in ("--vars", "--target")),
+        *(os.environ.get(name, "") for name in ("REP_AI_TARGET", "PGDATABASE")),
+        Path(os.environ.get("REP_AI_DUCKDB", "")).name,
+    ]
+    shared = Path(os.environ[PARSED]) / sha256("\0".join(said).encode()).hexdigest()
+    if shared.exists() and not own.exists():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shared, own)
+    try:
+        yield
+    finally:
+        if own.exists() and not shared.exists():
+            draft = shared.with_suffix(f".{os.getpid()}")
+            shutil.copy(own, draft)
+            draft.rename(shared)
