@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from dumps import DAY, NIGHT, document, write
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai import dbt_options, project
 from rep_ai.errors import RepAiError
 

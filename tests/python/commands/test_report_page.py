@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,9 @@ import pytest
 from click.testing import CliRunner
 from playwright import sync_api
 
-from marts import PROJECT, RAW_SCHEMA, environment, rows_of
+import processes
+from marts import RAW_SCHEMA, environment, rows_of
+from processes import PROJECT
 from rep_ai import cli, report_page
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import DuckDB, of_target
@@ -88,17 +89,11 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
         missing.unlink()
     database = DuckDB(Path(environment(folder)["REP_AI_DUCKDB"]))
     assert ingest([str(folder / "dumps")], database, schema=RAW_SCHEMA).loaded
-    ran = subprocess.run(
-        [
-            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
-            *("--resource-type", "model", "--resource-type", "seed", "--vars", VARIABLES),
-            *("--target", "dev", "--project-dir", PROJECT, "--profiles-dir", PROJECT),
-        ],
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    ran = processes.run(
+        *("dbt", "build", "--resource-type", "model", "--resource-type", "seed"),
+        *("--vars", VARIABLES, "--target", "dev"),
+        *("--project-dir", PROJECT, "--profiles-dir", PROJECT),
+        variables=environment(folder),
     )
     assert ran.returncode == 0, ran.stdout
     return Marts(database.path)

@@ -14,7 +14,7 @@ import pytest
 
 from bucket import Bucket
 from dumps import DAY, NIGHT, document, write
-from marts import PROJECT
+from processes import PROJECT
 
 
 @pytest.fixture(scope="module")

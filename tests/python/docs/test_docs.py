@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,8 +18,10 @@ from typing import Any
 import pytest
 
 import pages
+import processes
 from dumps import EMPTY
-from marts import PROJECT, RAW_SCHEMA, environment
+from marts import RAW_SCHEMA, environment
+from processes import PROJECT
 from rep_ai.commands.ingest import ingest
 from rep_ai.dump.format import COLLECTIONS
 from rep_ai.landing.destinations import DuckDB
@@ -129,17 +130,8 @@ class Project:
 
 
 def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments),
-            *("--target", "dev", "--project-dir", PROJECT, "--profiles-dir", PROJECT),
-        ],
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    where = ("--target", "dev", "--project-dir", PROJECT, "--profiles-dir", PROJECT)
+    return processes.run("dbt", *arguments, *where, variables=environment(folder))
 
 
 def examples() -> list[Thing]:

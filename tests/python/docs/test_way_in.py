@@ -27,7 +27,7 @@ import pytest
 import yaml
 
 import pages
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai.sample import write_sample
 from replay import postgres_connection
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,7 +25,6 @@ from dumps import DAY, HOUR
 from histories import METADATA, STYLES, Arr, Node, Num, Obj, document_bytes, histories
 from marts import (
     PARSED,
-    PROJECT,
     RAW_SCHEMA,
     Compiled,
     Database,
@@ -46,6 +43,7 @@ from oracle import (
     timestamp,
 )
 from oracle.json_text import as_text, canonical, canonical_json, engines_may_differ, parse_json
+from processes import PROJECT, Command
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import Destination, of_target
 from rep_ai.landing.errors import DestinationError
@@ -74,18 +72,12 @@ def together(
     commands: Mapping[str, Sequence[str]], environments: Mapping[str, dict[str, str]]
 ) -> dict[str, tuple[int, str]]:
     """Run a command for each engine at the same time: exit codes and what was said."""
-    processes = {
-        target: subprocess.Popen(
-            [sys.executable, "-c", *command],
-            env=environments[target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for target, command in commands.items()
+    started = {
+        target: Command(program, arguments, environments[target], PROJECT)
+        for target, (program, *arguments) in commands.items()
     }
-    outputs = {target: process.communicate()[0] for target, process in processes.items()}
-    return {target: (process.returncode, outputs[target]) for target, process in processes.items()}
+    ended = {target: command.done() for target, command in started.items()}
+    return {target: (done.returncode, done.stdout) for target, done in ended.items()}
 
 
 def manifest(variables: Mapping[str, str]) -> Compiled:
@@ -95,13 +87,13 @@ def manifest(variables: Mapping[str, str]) -> Compiled:
 
 def dbt(*arguments: str, target: str) -> list[str]:
     """A dbt command on the project."""
-    command = ["from dbt.cli.main import cli; cli()", "--quiet", *arguments, "--target", target]
+    command = ["dbt", "--quiet", *arguments, "--target", target]
     return [*command, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
 
 
 def rep_ai(*arguments: str) -> list[str]:
     """A command of rep-ai."""
-    return ["from rep_ai.cli import main; main()", *arguments]
+    return ["rep-ai", *arguments]
 
 
 @pytest.fixture(scope="module")

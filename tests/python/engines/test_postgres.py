@@ -12,8 +12,9 @@ from threading import Event, Thread
 import pytest
 
 from dumps import dump, write
-from marts import PROJECT, RAW_SCHEMA, environment
+from marts import RAW_SCHEMA, environment
 from postgres import pooler
+from processes import PROJECT
 from rep_ai.landing.destinations import Destination, of_target
 from rep_ai.landing.errors import DestinationError
 from replay import postgres_connection

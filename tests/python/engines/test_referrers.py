@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -14,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import processes
 from loads import names
-from marts import PROJECT, environment
+from marts import environment
 from oracle import host_of
+from processes import PROJECT
 
 PIECES = (
     *("https://", "HTTP://", "android-app://", "about:blank", "://", "//", "1x://", "a+b-c.d://"),
@@ -38,16 +38,10 @@ def engines(
     """What each engine makes of addresses."""
     folder = tmp_path_factory.mktemp("hosts")
     macro = {
-        target: subprocess.run(
-            [
-                *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet"),
-                *("compile", "--inline", "{{ rep_ai_host('address') }}", "--target", target),
-                *("--project-dir", PROJECT, "--profiles-dir", PROJECT),
-            ],
-            env={**environment(folder), **postgres, "REP_AI_TARGET": target},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
+        target: processes.run(
+            *("dbt", "--quiet", "compile", "--inline", "{{ rep_ai_host('address') }}"),
+            *("--target", target, "--project-dir", PROJECT, "--profiles-dir", PROJECT),
+            variables={**environment(folder), **postgres, "REP_AI_TARGET": target},
         ).stdout.strip()
         for target in ("dev", "postgres")
     }

@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 from test_engines import VARIABLES, connected, hostile_dumps, manifest, spelled
 
-from marts import PROJECT, RAW_SCHEMA, environment
+from marts import RAW_SCHEMA, environment
 from oracle.json_text import engines_may_differ
+from processes import PROJECT
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.upkeep import WRITTEN
 from replay import Deliver, plan_of

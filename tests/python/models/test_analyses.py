@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from marts import PROJECT, known_types
+from marts import known_types
 from oracle import marts
+from processes import PROJECT
 from warehouse import TIMEZONE, Warehouse
 
 NAMES = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))

@@ -18,9 +18,11 @@ import duckdb
 import pytest
 import yaml
 
+import processes
 from dumps import DAY, NIGHT, document, write
-from marts import PROJECT, environment
+from marts import environment
 from oracle.json_text import canonical_json
+from processes import PROJECT
 from replay import copy_project
 
 # collection -> the fields that are listed late
@@ -101,17 +103,19 @@ class Place:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run rep-ai or dbt of this copy."""
-        module = {"rep-ai": "rep_ai.cli", "dbt": "dbt.cli.main"}[program]
-        call = {"rep-ai": "main", "dbt": "cli"}[program]
-        done = subprocess.run(
-            [sys.executable, "-c", f"from {module} import {call}; {call}()", *arguments],
-            cwd=self.project,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        if program == "dbt":
+            done = processes.run("dbt", *arguments, variables=self._environment, cwd=self.project)
+        else:
+            # a new interpreter, which imports the package of this copy
+            done = subprocess.run(
+                [sys.executable, "-c", "from rep_ai.cli import main; main()", *arguments],
+                cwd=self.project,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
         assert done.returncode == 0, done.stdout
 
     def rows(self, relation: str, *without: str) -> Counter[str]:

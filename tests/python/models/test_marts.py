@@ -8,7 +8,6 @@ import gzip
 import json
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ import zstandard
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+import processes
 from dumps import DAY, document
 from histories import MODIFIED, histories, label_histories, sample
 from marts import (
@@ -246,8 +246,9 @@ def write(path: Path, delivery: Delivery) -> None:
 
 def run(folder: Path, variables: dict[str, object]) -> int:
     """Run the program on all files there are by now; what it says is shown if the test fails."""
-    program = [sys.executable, "-c", "from rep_ai.cli import main; main()"]
     options = ["--vars", json.dumps(variables)] if variables else []
-    return subprocess.run(
-        [*program, "run", "dumps", *options], cwd=folder, env=environment(folder), check=False
-    ).returncode
+    done = processes.run(
+        "rep-ai", "run", "dumps", *options, variables=environment(folder), cwd=folder
+    )
+    sys.stdout.write(done.stdout)
+    return done.returncode

@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 
 import processes
-from marts import PROJECT, environment
+from marts import environment
+from processes import PROJECT
 
 
 class Bucket:

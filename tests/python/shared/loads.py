@@ -14,7 +14,8 @@ from typing import Any
 import duckdb
 import psycopg2
 
-from marts import PROJECT, RAW_SCHEMA, environment
+from marts import RAW_SCHEMA, environment
+from processes import PROJECT
 from rep_ai.dump.document import RECORD_TABLES
 
 # columns that tell one load from another

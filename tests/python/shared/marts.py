@@ -9,8 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +24,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 from oracle import JSON_COLUMNS, Delivery, Row, marts
 from oracle.json_text import canonical_json, engines_may_differ
+from processes import PROJECT, Command
 from rep_ai.landing import packages, raw_tables, results, upkeep, user_agents
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.sources import SourceFile
 
-PROJECT = Path(__file__).resolve().parents[3]
 RAW_SCHEMA = "rep_ai_raw"
 # marts that the parser of user agents alone decides
 PARSED = {"dim_rep_ai__user_agents"}
@@ -76,24 +74,15 @@ class Compiled:
 def compile_projects(folder: Path, variants: Sequence[Mapping[str, object]]) -> list[Compiled]:
     """Compile the project once for each set of variables, at the same time."""
     folders = [folder / str(number) for number, _ in enumerate(variants)]
-    processes = []
+    commands = []
     for place, variables in zip(folders, variants, strict=True):
         place.mkdir()
         command = ["--quiet", "compile", "--select", "resource_type:model"]
         command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         command += ["--vars", json.dumps(variables), "--target", "dev"]
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *command],
-                env=environment(place),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-    for process in processes:
-        output, _ = process.communicate()
-        assert process.returncode == 0, output
+        commands.append(Command("dbt", command, environment(place), PROJECT))
+    for done in [command.done() for command in commands]:
+        assert done.returncode == 0, done.stdout
     return [read_manifest(place / "target" / "manifest.json") for place in folders]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dumps import EMPTY
-from marts import PROJECT
+from processes import PROJECT
 
 # in the order in which their commands are run, in one copy
 NAMES = (

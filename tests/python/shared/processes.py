@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,7 +124,7 @@ def settle(variables: Mapping[str, str], folder: str) -> None:
     _share_between_databases()
     from rep_ai import project
 
-    project.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
+    vars(project)["subprocess"] = SimpleNamespace(
         Popen=_start_dbt,
         **{name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")},
     )
@@ -157,7 +158,7 @@ def _share_between_databases() -> None:
     from dbt.adapters.postgres.connections import PostgresCredentials
 
     for kind in (DuckDBCredentials, PostgresCredentials):
-        kind._connection_keys = lambda _: ("database", "schema")
+        kind._connection_keys = lambda _: ("database", "schema")  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -166,7 +167,7 @@ def _shared_parse(arguments: list[str]) -> Iterator[None]:
 
     dbt itself compares variables, profile and files, and parses anew what differs.
     """
-    options = dict(zip(arguments, arguments[1:], strict=False))
+    options = dict(pairwise(arguments))
     folder = Path(options.get("--project-dir", "."))
     target = options.get("--target-path", os.environ.get("DBT_TARGET_PATH", "target"))
     own = folder / target / "partial_parse.msgpack"

@@ -53,9 +53,9 @@ from histories import (
     sample,
     with_member,
 )
-from marts import PROJECT, difference, environment, known_types
+from marts import difference, environment, known_types
 from oracle import KIND, Delivery, Row, marts, read_dump, version_key
-from processes import PROCESSES, call, settle
+from processes import PROCESSES, PROJECT, call, settle
 
 # ------------------------------------------------------------------------------------------- plans
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import processes
 from dumps import EMPTY, document
-from marts import PROJECT, RAW_SCHEMA, environment
+from marts import RAW_SCHEMA, environment
 from oracle import Delivery
+from processes import PROJECT
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.sample import write_sample
@@ -29,14 +28,6 @@ MORE_WINDOWS = (
     ("2026-03-12T23:00Z", "2026-03-14T23:00Z"),
     ("2026-03-16T00:00Z", "2026-03-17T00:00Z"),
 )
-# several commands for the price of one start
-DBT = """
-import json, sys
-from dbt.cli.main import dbtRunner
-for arguments in json.loads(sys.argv[1]):
-    result = dbtRunner().invoke(arguments)
-    assert result.success, (arguments, result.exception)
-"""
 
 
 @dataclass(frozen=True)
@@ -102,13 +93,6 @@ def build(folder: Path) -> Warehouse:
 
 def run_dbt(warehouse: Warehouse, commands: Sequence[Sequence[str]]) -> None:
     """Run some commands of dbt in the copy."""
-    run = subprocess.run(
-        [sys.executable, "-c", DBT, json.dumps(commands)],
-        cwd=warehouse.folder,
-        env=os.environ | warehouse.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout
+    for command in commands:
+        done = processes.run("dbt", *command, variables=warehouse.environment, cwd=warehouse.folder)
+        assert done.returncode == 0, done.stdout
