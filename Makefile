@@ -9,7 +9,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test test-engines replay lint style bench chaos fuzz report docs clean lock \
+.PHONY: help run start-over check test models-tested test-engines replay lint style python-style dbt-style \
+	sql-style bench chaos fuzz report docs clean lock \
 	release-notes
 
 SAMPLE := sample.duckdb
@@ -62,37 +63,53 @@ check: style ## a first answer within two minutes, about what has changed since 
 	$(BIN)/python -m pytest --quiet --numprocesses 2 $(QUICK)
 
 test: export REP_AI_TARGET := dev
-test: export REP_AI_DUCKDB := target/test/warehouse.duckdb
-test: lint ## everything that CI runs
+test: .venv/.test ## everything that CI runs
+	@$(TOGETHER) models-tested sql-style
+	REP_AI_DUCKDB=target/test/warehouse.duckdb $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		--no-loadscope-reorder
+
+# what takes long on one processor goes beside other things
+TOGETHER = $(MAKE) --no-print-directory --jobs 2
+
+models-tested: export REP_AI_DUCKDB := target/test/warehouse.duckdb
+models-tested: export DBT_TARGET_PATH := target/test/dbt
+models-tested: python-style
 	rm -rf target/test
 	$(BIN)/rep-ai sample target/test/dumps
 	$(BIN)/rep-ai ingest target/test/dumps
 	$(BIN)/dbt build --quiet --empty --exclude-resource-type test
 	$(BIN)/dbt test --quiet --select test_type:unit --vars '$(UNIT)'
 	$(BIN)/dbt build --quiet
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-engines: .venv/.test ## PostgreSQL and Spark beside DuckDB, and nothing else
-	REP_AI_SPARK=1 $(BIN)/python -m pytest tests/python/engines
+	$(BIN)/python -m pytest tests/python/engines
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
 		$(BIN)/python -m pytest tests/python/models/test_replay.py -k 'every_step and not postgres'
 
-lint: export REP_AI_DUCKDB := :memory:
-lint: style ## style, types, and that dbt reads the project without a warning
-	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
+lint: .venv/.test ## style, types, and that dbt reads the project without a warning
+	@$(TOGETHER) python-style sql-style
 
 # what lint says at once
-style: export REP_AI_DUCKDB := :memory:
 style: .venv/.test
+	@$(TOGETHER) python-style dbt-style
+
+python-style: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+dbt-style: export REP_AI_DUCKDB := :memory:
+dbt-style: .venv/.test
 	$(BIN)/dbt parse --quiet --warn-error --no-partial-parse --vars '$(UNIT)'
 	$(BIN)/dbt-bouncer
 	$(BIN)/dbt-score lint
 	@! grep -rnE --include='*.sql' '.{101}' analyses models macros tests || { echo 'lines over 100'; exit 1; }
+
+sql-style: export REP_AI_DUCKDB := :memory:
+sql-style: dbt-style
+	$(BIN)/sqlfluff lint --disable-progress-bar analyses models tests
 
 # a quick look: REP_AI_BENCH_MB=100 REP_AI_BENCH_DAYS="30 90"
 bench: .venv/.test ## how fast ingest is beside other ways, and what a night costs after a year

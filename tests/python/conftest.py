@@ -22,8 +22,11 @@ from processes import PARSED
 from replay import postgres_connection
 from warehouse import Warehouse, build
 
-# files of minutes: those of few tests would come last if it went by number
-LONGEST = {"test_chaos", "test_cli", "test_dbt", "test_engines", "test_replay", "test_way_in"}
+# files of minutes, the longest first: those of few tests would come last if it went by number
+LONGEST = (
+    *("test_spark", "test_way_in", "test_cli", "test_chaos", "test_dbt", "test_replay"),
+    *("test_engines", "test_docs", "test_publish", "test_load"),
+)
 
 # made here, so that all workers of one run share it
 if not os.environ.get(PARSED):
@@ -100,7 +103,8 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Compiled]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the files that take longest go first, so that no worker is idle while one ends."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

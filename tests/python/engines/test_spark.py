@@ -30,11 +30,6 @@ from rep_ai.landing.upkeep import WRITTEN
 from replay import Deliver, plan_of
 from spark import connect, load_raw
 
-# a quarter of an hour of both cores
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("REP_AI_SPARK"), reason="make test-engines runs it"
-)
-
 RAW_TABLES = (*TABLES, *WRITTEN, "_dlt_loads", "user_agents")
 SEED = int(os.environ["REP_AI_REPLAY_SEED"])
 NO_TESTS = ("--exclude-resource-type", "test")
