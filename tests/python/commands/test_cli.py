@@ -25,6 +25,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+import processes
 from dumps import DAY, document
 from rep_ai import cli
 from rep_ai.cli.errors import handle_errors
@@ -58,7 +59,11 @@ class Place(NamedTuple):
 def rep_ai(
     *arguments: object, environment: dict[str, str], cwd: Path = ROOT, **options: Any
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the command as a process of its own."""
+    """Run the command as a process of its own; one with options gets a new interpreter."""
+    if not options:
+        return processes.run(
+            "rep-ai", *map(str, arguments), variables=environment, cwd=cwd, apart=True
+        )
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 PROJECT = Path(__file__).resolve().parents[3]
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -41,21 +42,29 @@ class Command:
     """A command of dbt or rep-ai that was started; as much of `subprocess.Popen` as is needed.
 
     Attributes:
-        stdout: what it says, standard error as well.
+        stdout: what it says.
+        stderr: what it says to standard error; None where that is in `stdout`.
     """
 
     def __init__(
-        self, program: str, arguments: Sequence[str], variables: Mapping[str, str], cwd: Path
+        self,
+        program: str,
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        cwd: Path,
+        *,
+        apart: bool = False,
     ) -> None:
-        """Start it."""
-        ours, theirs = PROCESSES.Pipe(duplex=False)
+        """Start it; `apart` gives standard error a stream of its own."""
+        pipes = [PROCESSES.Pipe(duplex=False) for _ in range(2 if apart else 1)]
+        theirs = [sends for _, sends in pipes]
         self._process = PROCESSES.Process(
             target=_run, args=(theirs, program, list(arguments), dict(variables), str(cwd))
         )
         self._process.start()
-        theirs.close()
-        self.stdout = os.fdopen(os.dup(ours.fileno()), encoding="utf-8", errors="replace")
-        ours.close()
+        for sends in theirs:
+            sends.close()
+        self.stdout, self.stderr, *_ = [*map(_text, [ours for ours, _ in pipes]), None]
 
     def __enter__(self) -> Command:
         """Use it."""
@@ -79,13 +88,25 @@ class Command:
 
     def done(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end: its exit code, and what it said."""
-        with self:
-            said = self.stdout.read()
-        return subprocess.CompletedProcess([], self.returncode, said, "")
+        with self, ThreadPoolExecutor() as readers:
+            streams = [self.stdout, *([self.stderr] if self.stderr else [])]
+            said, errors, *_ = [*readers.map(lambda stream: stream.read(), streams), ""]
+        return subprocess.CompletedProcess([], self.returncode, said, errors)
+
+
+def _text(pipe: Any) -> TextIO:
+    """What comes out of a pipe, as text."""
+    stream = os.fdopen(os.dup(pipe.fileno()), encoding="utf-8", errors="replace")
+    pipe.close()
+    return stream
 
 
 def run(
-    program: str, *arguments: str | Path, variables: Mapping[str, str], cwd: Path = PROJECT
+    program: str,
+    *arguments: str | Path,
+    variables: Mapping[str, str],
+    cwd: Path = PROJECT,
+    apart: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run dbt or rep-ai to its end.
 
@@ -94,17 +115,19 @@ def run(
         *arguments: its own.
         variables: all of its environment.
         cwd: its working folder.
+        apart: whether standard error is kept apart.
     """
-    return Command(program, [*map(str, arguments)], variables, cwd).done()
+    return Command(program, [*map(str, arguments)], variables, cwd, apart=apart).done()
 
 
 def _run(
-    output: Any, program: str, arguments: list[str], variables: dict[str, str], cwd: str
+    outputs: list[Any], program: str, arguments: list[str], variables: dict[str, str], cwd: str
 ) -> None:
     """What a process does."""
-    for stream in (1, 2):
+    for stream, output in ((1, outputs[0]), (2, outputs[-1])):
         os.dup2(output.fileno(), stream)
-    output.close()
+    for output in outputs:
+        output.close()
     # those of the process that was forked may have led to files, which can be sought in
     sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     settle(variables, cwd)
