@@ -8,6 +8,7 @@ of what only a new interpreter shows (signals, terminals, kills) start one.
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import os
 import shutil
@@ -131,8 +132,6 @@ def _run(
     # those of the process that was forked may have led to files, which can be sought in
     sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     settle(variables, cwd)
-    # it ends soon
-    gc.disable()
     call(program, arguments)
 
 
@@ -142,8 +141,11 @@ def settle(variables: Mapping[str, str], folder: str) -> None:
     os.environ.update(variables)
     time.tzset()
     os.chdir(folder)
-    # what is loaded stays
+    # what is loaded stays, and what a command leaves is not much
     gc.freeze()
+    gc.disable()
+    # a part at a time, as dbt writes its manifest, JSON takes ten times as long
+    vars(json)["dump"] = _dump
     _share_between_databases()
     from rep_ai import project
 
@@ -151,6 +153,10 @@ def settle(variables: Mapping[str, str], folder: str) -> None:
         Popen=_start_dbt,
         **{name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")},
     )
+
+
+def _dump(value: Any, file: TextIO, **options: Any) -> None:
+    file.write(json.dumps(value, **options))
 
 
 def _start_dbt(command: Sequence[str], *, env: dict[str, str], cwd: Path, **_: Any) -> Command:
