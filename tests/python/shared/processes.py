@@ -194,14 +194,15 @@ def _share_between_databases() -> None:
 def _shared_parse(arguments: list[str]) -> Iterator[None]:
     """Let dbt begin with what another process has parsed, if there is nothing of its own.
 
-    dbt itself compares variables, profile and files, and parses anew what differs.
+    dbt itself compares variables, profile and files, and parses anew what differs. A copy of the
+    project has its own: what is parsed of a seed says where its file is.
     """
     options = dict(pairwise(arguments))
     folder = Path(options.get("--project-dir", "."))
     target = options.get("--target-path", os.environ.get("DBT_TARGET_PATH", "target"))
     own = folder / target / "partial_parse.msgpack"
     said = [
-        (folder / "dbt_project.yml").read_text(encoding="utf-8"),
+        str(folder.resolve()),
         *(options.get(name, "") for name in ("--vars", "--target")),
         *(os.environ.get(name, "") for name in ("REP_AI_TARGET", "PGDATABASE")),
         Path(os.environ.get("REP_AI_DUCKDB", "")).name,
