@@ -24,7 +24,7 @@ from test_engines import VARIABLES, connected, hostile_dumps, manifest, spelled
 
 from marts import RAW_SCHEMA, environment
 from oracle.json_text import engines_may_differ
-from processes import PROJECT
+from processes import PROJECT, Command
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.upkeep import WRITTEN
 from replay import Deliver, plan_of
@@ -83,30 +83,16 @@ class Engines:
             own = environment(place)
             self.variables[target] = {**own, **settings, "REP_AI_TARGET": target}
 
-    def start(
-        self, target: str, *command: str, code: str = "", **variables: str
-    ) -> subprocess.Popen[str]:
+    def start(self, target: str, program: str, *arguments: str, **variables: str) -> Command:
         """Start rep-ai or dbt for one engine."""
-        program, *arguments = command
-        start = {
-            "dbt": "from dbt.cli.main import cli; cli()",
-            "rep-ai": "from rep_ai.cli import main; main()",
-        }
         if program == "dbt":
-            arguments += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        return subprocess.Popen(
-            [sys.executable, "-c", f"{code}\n{start[program]}", *arguments],
-            env={**self.variables[target], **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+            arguments += ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
+        return Command(program, arguments, {**self.variables[target], **variables}, PROJECT)
 
-    def run(self, target: str, *command: str, **options: str) -> tuple[int, str]:
+    def run(self, target: str, *command: str) -> tuple[int, str]:
         """Run it to its end: its exit code and what it said."""
-        process = self.start(target, *command, **options)
-        said, _ = process.communicate()
-        return process.returncode, said
+        done = self.start(target, *command).done()
+        return done.returncode, done.stdout
 
     def land(self, *contents: bytes) -> None:
         """Land dumps in DuckDB, and let Spark have its raw tables."""
@@ -127,9 +113,19 @@ class Engines:
 
     def kill(self, models: str, statement: str) -> None:
         """Run some models on Spark, and kill the process after a statement."""
-        command = ["dbt", "run", "--vars", VARIABLES, "--select", *models.split()]
-        code, said = self.run("spark", *command, code=KILLER, KILL_AFTER=statement)
-        assert code == KILLED, said
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", f"{KILLER}\nfrom dbt.cli.main import cli; cli()"),
+                *("run", "--vars", VARIABLES, "--select", *models.split()),
+                *("--project-dir", PROJECT, "--profiles-dir", PROJECT),
+            ],
+            env={**self.variables["spark"], "KILL_AFTER": statement},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == KILLED, done.stdout
 
     def differences(self) -> list[str]:
         """What tells the marts of both apart."""
@@ -224,14 +220,15 @@ def test_the_same_models_twice_at_once_do_no_harm(engines: Engines, tmp_path: Pa
             return [fetch(connection.cursor(), f"{INNER}.{name}") for name in names]
 
     before = rows()
-    command = ["dbt", "run", "--select", *names, "--vars"]
+    # the windows are those of a view
+    command = ["dbt", "run", "--select", "int_rep_ai__delivery_versions", *names, "--vars"]
     fewer = json.dumps({**json.loads(VARIABLES), "rep_ai_windows_before": "2026-03-03"})
     processes = [
         engines.start("spark", *command, fewer, DBT_TARGET_PATH=str(tmp_path / each))
         for each in ("one", "other")
     ]
-    said = [process.communicate()[0] for process in processes]
-    assert {process.returncode for process in processes} in ({0}, {0, 1}), said
+    ended = [process.done() for process in processes]
+    assert {each.returncode for each in ended} in ({0}, {0, 1}), [each.stdout for each in ended]
     assert rows() != before
     code, last = engines.run("spark", *command, VARIABLES)
     assert code == 0, last

@@ -56,7 +56,7 @@ CONFIG = {
 # collector that works beside the program
 JAVA_OPTIONS = (
     "-Duser.timezone=America/Chicago -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
-    "-XX:+UseSerialGC -Xmn512m"
+    "-XX:+UseSerialGC -Xmn1g -XX:MetaspaceSize=256m"
 )
 
 # The shell holds the server as long as its standard input is open, so the server stops and is
