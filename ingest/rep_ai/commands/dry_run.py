@@ -45,14 +45,7 @@ def look(
 ) -> Row:
     """What a run would do, under stable keys; the new files are read whole, and nothing changes.
 
-    Args:
-        observer: told what is read while it is.
-        source: files, folders, globs or URLs.
-        target: target of the project's profile; None: the usual one.
-        variables: those of the command line, for dbt.
-        patterns: names of the files that count in a folder.
-        retry_rejected: read files again that an earlier run rejected.
-        max_bytes: size that no decompressed document may exceed.
+    Its options are those of `run`.
 
     Raises:
         RepAiError: a source cannot be listed, or the database cannot be read.

@@ -134,8 +134,13 @@ class DuckDB:
 
     def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
         """Add rows to a table by a cursor of this database."""
+        import duckdb
+
+        # what the statement before has left to fetch would be in the way
+        with suppress(duckdb.Error):
+            cursor.fetchall()
         cursor.register("rows_to_append", rows)
-        cursor.execute(f"insert into {table} select * from rows_to_append")
+        cursor.execute(f"insert into {table} select * from rows_to_append").fetchall()
         cursor.unregister("rows_to_append")
 
     def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
