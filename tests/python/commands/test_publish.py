@@ -196,7 +196,7 @@ else:
 
 
 @pytest.mark.parametrize(
-    ("step", "call"), [("_comments", 1), ("_comments", 8), ("to_disk", 1), ("to_disk", 2)]
+    ("step", "call"), [("_comment", 1), ("_comment", 100), ("to_disk", 1), ("to_disk", 2)]
 )
 def test_a_kill_leaves_a_whole_copy(built: Place, tmp_path: Path, step: str, call: int) -> None:
     """The old one, or the new one after the last step; and what lies there goes with the next."""
