@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import os
 import random
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
@@ -18,7 +15,6 @@ from hypothesis import HealthCheck, settings
 import postgres as postgresql
 import spark
 from marts import VARIANTS, Compiled, compile_projects, read_manifest
-from processes import PARSED
 from replay import postgres_connection
 from warehouse import Warehouse, build
 
@@ -27,11 +23,6 @@ LONGEST = (
     *("test_spark", "test_way_in", "test_cli", "test_chaos", "test_dbt", "test_replay"),
     *("test_engines", "test_docs", "test_publish", "test_load"),
 )
-
-# made here, so that all workers of one run share it
-if not os.environ.get(PARSED):
-    os.environ[PARSED] = tempfile.mkdtemp(prefix="rep_ai_parsed_")
-    atexit.register(shutil.rmtree, os.environ[PARSED], ignore_errors=True)
 
 # drawn here, so that all workers of one run have the same tests
 if not os.environ.get("REP_AI_REPLAY_SEED"):

@@ -7,6 +7,7 @@ of what only a new interpreter shows (signals, terminals, kills) start one.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import multiprocessing
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,8 +35,11 @@ PROCESSES.set_forkserver_preload(
         *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
     ]
 )
-# a folder of what dbt has parsed, for all workers of one run
-PARSED = "REP_AI_TESTS_PARSED"
+# a folder of what dbt has parsed: made once, so that all processes of one run have the same
+if "REP_AI_TESTS_PARSED" not in os.environ:
+    os.environ["REP_AI_TESTS_PARSED"] = tempfile.mkdtemp(prefix="rep_ai_parsed_")
+    atexit.register(shutil.rmtree, os.environ["REP_AI_TESTS_PARSED"], ignore_errors=True)
+PARSED = Path(os.environ["REP_AI_TESTS_PARSED"])
 # how rep-ai starts dbt
 DBT = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 
@@ -207,7 +212,7 @@ def _shared_parse(arguments: list[str]) -> Iterator[None]:
         *(os.environ.get(name, "") for name in ("REP_AI_TARGET", "PGDATABASE")),
         Path(os.environ.get("REP_AI_DUCKDB", "")).name,
     ]
-    shared = Path(os.environ[PARSED]) / sha256("\0".join(said).encode()).hexdigest()
+    shared = PARSED / sha256("\0".join(said).encode()).hexdigest()
     if shared.exists() and not own.exists():
         own.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(shared, own)
