@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import zstandard
 
+import processes
 from dumps import HOUR, NIGHT, dump, write
 from dumps import document as dump_of
 from loads import Place, torn
@@ -562,10 +563,13 @@ def environment(database: Path) -> dict[str, str]:
 def command(
     *arguments: str | Path, database: Path, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run rep-ai to its end."""
+    """Run rep-ai to its end; with options of its process it gets a new interpreter."""
+    variables = environment(database) | options.pop("env", {})
+    if not options:
+        return processes.run("rep-ai", *arguments, variables=variables, apart=True)
     return subprocess.run(
         [REP_AI, *map(str, arguments)],
-        env=environment(database) | options.pop("env", {}),
+        env=variables,
         capture_output=True,
         text=True,
         check=False,

@@ -15,11 +15,11 @@ import duckdb
 import pytest
 import zstandard
 
+import processes
 import stores
 from dumps import dump
 from stores import STORES, Page, Store, Web
 
-REP_AI = str(Path(sys.executable).with_name("rep-ai"))
 # as far as the stores take them: S3, Azure, Google and sftp all do
 ODD_NAMES = (
     "with spaces .json",
@@ -64,14 +64,7 @@ class Warehouse:
 
     def ingest(self, *sources: str) -> subprocess.CompletedProcess[str]:
         """Run the command; whatever it says, it tells no secret and shows no traceback."""
-        done = subprocess.run(
-            [REP_AI, "ingest", *sources],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = processes.run("rep-ai", "ingest", *sources, variables=self.environment, apart=True)
         said = done.stdout + done.stderr
         assert "Traceback" not in said, said
         for secret in self.secrets:
