@@ -137,7 +137,10 @@ def _run(
     # those of the process that was forked may have led to files, which can be sought in
     sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     settle(variables, cwd)
-    call(program, arguments)
+    try:
+        call(program, arguments)
+    finally:
+        let_go()
 
 
 def settle(variables: Mapping[str, str], folder: str) -> None:
@@ -181,6 +184,16 @@ def call(program: str, arguments: list[str]) -> None:
         from rep_ai.cli import main
 
         main(arguments)
+
+
+def let_go() -> None:
+    """Close the databases that dbt keeps open; a forked process ends without doing so."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+
+    reset_adapters()  # type: ignore[no-untyped-call]
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    gc.collect()
 
 
 # ----------------------------------------------------------------------------------- parsing once

@@ -9,7 +9,6 @@ equal to the oracle's. Nothing here knows what a model looks like inside.
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import os
 import random
@@ -55,7 +54,7 @@ from histories import (
 )
 from marts import difference, environment, known_types
 from oracle import KIND, Delivery, Row, marts, read_dump, version_key
-from processes import PROCESSES, PROJECT, call, settle
+from processes import PROCESSES, PROJECT, call, let_go, settle
 
 # ------------------------------------------------------------------------------------------- plans
 
@@ -485,9 +484,6 @@ class Worker:
 
 def _work(connection: Connection, variables: dict[str, str], folder: str) -> None:
     """What a worker does: run the commands it is sent, and send back their exit codes."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import reset_adapters
-
     settle(variables, folder)
     while True:
         (program, *arguments), output = connection.recv()
@@ -499,10 +495,7 @@ def _work(connection: Connection, variables: dict[str, str], folder: str) -> Non
             call(program, arguments)
         except SystemExit as done:
             code = done.code or 0
-        # else dbt keeps the database open
-        reset_adapters()  # type: ignore[no-untyped-call]
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-        gc.collect()
+        let_go()
         connection.send(code)
 
 
