@@ -9,8 +9,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test models-tested test-engines replay lint style python-style dbt-style \
-	sql-style bench chaos fuzz report docs clean lock \
+.PHONY: help run start-over check test models-tested test-engines test-schedulers replay lint style \
+	python-style dbt-style sql-style bench chaos fuzz report docs clean lock \
 	release-notes
 
 SAMPLE := sample.duckdb
@@ -83,6 +83,9 @@ models-tested: python-style
 
 test-engines: .venv/.test ## PostgreSQL and Spark beside DuckDB, and nothing else
 	$(BIN)/python -m pytest tests/python/engines
+
+test-schedulers: .venv/.test ## the examples of docs/schedule.md, each with its scheduler, in target/schedulers
+	REP_AI_SCHEDULERS=1 $(BIN)/python -m pytest tests/python/docs/test_schedule.py
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \

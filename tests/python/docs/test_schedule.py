@@ -25,6 +25,7 @@ PAGE = "docs/schedule.md"
 BIN = Path(sys.executable).parent
 COMMAND = re.compile(r"rep-ai (ingest|run|status)\b([^\n|&'\"]*)")
 CRON = re.compile(r"((?:[\d*/,-]+\s+){5})(.+)")
+INSTRUCTIONS = {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "VOLUME", "HEALTHCHECK", "CMD"}
 # what each example is run with, in an environment of its own, and how
 AIRFLOW = ("apache-airflow>=3", "astronomer-cosmos>=1.10")
 SCHEDULERS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
@@ -140,9 +141,7 @@ def test_the_image_is_locked_and_not_roots() -> None:
     lines = [line.split(None, 1) for line in joined.splitlines() if line and line[0] != "#"]
     words = [word for word, _ in lines]
     assert words[0] == "FROM"
-    assert {*words} <= {
-        *["FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "VOLUME", "HEALTHCHECK", "CMD"]
-    }
+    assert {*words} <= INSTRUCTIONS
     user = words.index("USER")
     assert lines[user][1] != "root"
     assert "RUN" not in words[user:]

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pytest
-import yaml
 
 import pages
 from processes import PROJECT

@@ -22,6 +22,7 @@ NAMES = (
     "docs/incremental.md",
     "docs/engines.md",
     "docs/package.md",
+    "docs/schedule.md",
     "docs/performance.md",
     "docs/decisions.md",
     "docs/extend.md",
