@@ -189,3 +189,11 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 {# Functions that an engine needs and does not have; made at the start of each run. #}
 {% macro default__rep_ai_create_functions() -%}
 {%- endmacro %}
+
+{#
+    A relation (or the name of a CTE) that its query gives a name. Under `--empty` dbt makes a
+    subquery of each, and on PostgreSQL gives it a name itself: two names are a syntax error.
+#}
+{% macro rep_ai_named(relation) -%}
+    {{ return(relation if relation is string else relation.replace(require_alias=false)) }}
+{%- endmacro %}

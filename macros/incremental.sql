@@ -75,7 +75,9 @@
     {%- else -%}
         {{ records }}.{{ id }} in ({{ keys }})
         and {{ records }}.delivery_id in (
-            select held.delivery_id from {{ staging }} as held where held.{{ id }} in ({{ keys }})
+            select held.delivery_id
+            from {{ rep_ai_named(staging) }} as held
+            where held.{{ id }} in ({{ keys }})
         )
     {%- endif -%}
 {%- endmacro %}

@@ -31,7 +31,7 @@
     select
         'dump' as kind,
         records.delivery_id as key
-    from {{ ref('stg_rep_ai__actions') }} as records
+    from {{ rep_ai_named(ref('stg_rep_ai__actions')) }} as records
     inner join {{ this }} as held on records.action_id = held.action_id
     where
         held.record_count > 1
@@ -39,7 +39,7 @@
             {{ rep_ai_is_affected('held.session_id', 'session') }}
             or held.action_id in (
                 select come_or_gone.action_id
-                from {{ ref('stg_rep_ai__actions') }} as come_or_gone
+                from {{ rep_ai_named(ref('stg_rep_ai__actions')) }} as come_or_gone
                 where {{ rep_ai_is_affected('come_or_gone.delivery_id', 'delivery') }}
             )
         )
@@ -64,7 +64,7 @@ records as {{ rep_ai_materialized(false) if not rep_ai_affected_keys('action') }
         actions.*,
         -- later windows have greater places, and so have later positions in a dump
         deliveries.window_number * 10000000000 + actions.record_position as place
-    from {{ ref('stg_rep_ai__actions') }} as actions
+    from {{ rep_ai_named(ref('stg_rep_ai__actions')) }} as actions
     inner join deliveries on actions.delivery_id = deliveries.delivery_id
     where
         actions.action_id is not null

@@ -20,7 +20,7 @@
     select
         'window' as kind,
         held.delivery_id as key
-    from {{ ref('int_rep_ai__delivery_versions') }} as found
+    from {{ rep_ai_named(ref('int_rep_ai__delivery_versions')) }} as found
     inner join {{ this }} as held on found.delivery_id = held.delivery_id
     where found.is_current and found.open_end_status != held.open_end_status
 {%- endcall -%}

@@ -44,7 +44,7 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__interactions') }} as interactions
+    from {{ rep_ai_named(ref('stg_rep_ai__interactions')) }} as interactions
     where
         {{ rep_ai_is_affected_record(
             'interactions', ref('stg_rep_ai__interactions'), 'interaction_id', 'interaction'

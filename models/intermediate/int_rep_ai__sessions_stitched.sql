@@ -37,7 +37,7 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__sessions') }} as sessions
+    from {{ rep_ai_named(ref('stg_rep_ai__sessions')) }} as sessions
     where
         {{ rep_ai_is_affected_record(
             'sessions', ref('stg_rep_ai__sessions'), 'session_id', 'session'

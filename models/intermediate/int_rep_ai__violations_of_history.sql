@@ -89,7 +89,7 @@ records_of_{{ of.model }} as (
         deliveries.window_number,
         deliveries.window_start_at,
         deliveries.window_end_at
-    from {{ ref('stg_rep_ai__' ~ of.model) }} as records
+    from {{ rep_ai_named(ref('stg_rep_ai__' ~ of.model)) }} as records
     inner join deliveries on records.delivery_id = deliveries.delivery_id
     where
         {{ rep_ai_is_affected_record(

@@ -76,7 +76,7 @@ deliveries as (
         records.*,
         deliveries.window_start_at,
         deliveries.window_end_at
-    from {{ ref('stg_rep_ai__' ~ model) }} as records
+    from {{ rep_ai_named(ref('stg_rep_ai__' ~ model)) }} as records
     inner join deliveries on records.delivery_id = deliveries.delivery_id
     where {{ rep_ai_is_affected('records.delivery_id', 'delivery') }}
 
@@ -96,7 +96,7 @@ repeated_{{ model }} as (
         -- of all actions only those are looked at that come twice at all
         and {{ id }} in (
             select merged.{{ id }}
-            from {{ ref('int_rep_ai__actions') }} as merged
+            from {{ rep_ai_named(ref('int_rep_ai__actions')) }} as merged
             where merged.record_count > 1
         )
         {%- endif %}
@@ -266,7 +266,7 @@ violations as (
         {{ dbt.concat([
             'records.reason', "', position '", rep_ai_text('records.record_position')
         ]) }} as detail
-    from {{ ref('stg_rep_ai__rejected_records') }} as records
+    from {{ rep_ai_named(ref('stg_rep_ai__rejected_records')) }} as records
     inner join deliveries on records.delivery_id = deliveries.delivery_id
 
 ),

@@ -63,7 +63,7 @@ deliveries as (
 known_users as (
 
     select users.user_id
-    from {{ ref('stg_rep_ai__users') }} as users
+    from {{ rep_ai_named(ref('stg_rep_ai__users')) }} as users
     inner join deliveries on users.delivery_id = deliveries.delivery_id
 
 ),
@@ -91,7 +91,7 @@ unknown_{{ kind }}s as (
     where
         {{ kind }}_id not in (
             select known.{{ kind }}_id
-            from {{ known }} as known
+            from {{ rep_ai_named(known) }} as known
             where known.{{ kind }}_id in (select {{ kind }}_id from named_{{ kind }}s)
         )
 
@@ -120,7 +120,7 @@ group_members as (
         deliveries.delivery_id,
         deliveries.window_number
     from members
-    inner join {{ sessions }} as stitched on members.session_id = stitched.session_id
+    inner join {{ rep_ai_named(sessions) }} as stitched on members.session_id = stitched.session_id
     inner join deliveries on stitched.last_delivery_id = deliveries.delivery_id
     -- said twice, for engines that would hold all sessions to join them
     where stitched.session_id in (select wanted.session_id from members as wanted)

@@ -24,7 +24,7 @@ deliveries as (
 records as (
 
     select *
-    from {{ ref('stg_rep_ai__visitors') }} as visitors
+    from {{ rep_ai_named(ref('stg_rep_ai__visitors')) }} as visitors
     where
         {{ rep_ai_is_affected_record(
             'visitors', ref('stg_rep_ai__visitors'), 'visitor_id', 'visitor'

@@ -74,7 +74,7 @@ final as (
         coalesce(interaction_counts.interaction_count, 0) as interaction_count,
         coalesce(interaction_counts.accepted_interaction_count, 0) as accepted_interaction_count
     from memberships
-    inner join {{ ref('int_rep_ai__sessions_stitched') }} as sessions
+    inner join {{ rep_ai_named(ref('int_rep_ai__sessions_stitched')) }} as sessions
         on memberships.session_id = sessions.session_id
     left join action_counts on memberships.session_id = action_counts.session_id
     left join interaction_counts on memberships.session_id = interaction_counts.session_id
