@@ -275,6 +275,8 @@ def command(
     alike = usual if used.target == usual.target else profile(used.target, environment=here)
     if used.output.get("path") != alike.output.get("path"):
         set_before["REP_AI_DUCKDB"] = _shown(Path(used.output["path"]))
+    if used.output.get("schema") != alike.output.get("schema"):
+        set_before["REP_AI_SCHEMA"] = shlex.quote(str(used.output.get("schema")))
     said = [f"{name}={value}" for name, value in set_before.items()]
     said += [_shown(Path(sys.executable).parent / program), shlex.join(words)]
     if used.target != usual.target or option("TARGET"):

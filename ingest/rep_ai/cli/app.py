@@ -11,7 +11,14 @@ from typing import Any, NoReturn
 import click
 
 from rep_ai.cli.errors import fail, handle_errors, reported
-from rep_ai.cli.options import duration, ingest_options, json_option, target_option, vars_option
+from rep_ai.cli.options import (
+    duration,
+    for_all,
+    ingest_options,
+    json_option,
+    target_option,
+    vars_option,
+)
 from rep_ai.errors import FAILED, RepAiError
 
 
@@ -30,6 +37,7 @@ def main() -> None:
 
 @main.command()
 @ingest_options
+@for_all
 def ingest(**options: Any) -> None:
     """Land the dump files of each SOURCE (file, folder, glob or URL) in the raw tables."""
     _work("ingest", **options)
@@ -54,6 +62,7 @@ def ingest(**options: Any) -> None:
     help="Build a long history by windows of so many days; once stopped, the same command goes on.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what a run would do, and change nothing.")
+@for_all
 def run(*, dry_run: bool, **options: Any) -> None:
     """Land the dump files of each SOURCE, run dbt build, and say what came out."""
     if dry_run:
@@ -110,12 +119,14 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
 @reported
 def export(directory: Path, target: str | None) -> None:
     """Replace DIRECTORY by the marts as Parquet files with a manifest."""
+    from rep_ai import project
     from rep_ai.commands.export import export as write
     from rep_ai.commands.working_folder import working_folder
     from rep_ai.landing.destinations import of_target
 
     destination = of_target(target)
-    with destination.lock(), working_folder(destination):
+    schema = str(project.profile(target).output.get("schema"))
+    with destination.lock(), working_folder(destination, schema):
         tables = write(destination, directory)["tables"]
     rows, size = (sum(table[key] for table in tables) for key in ("rows", "bytes"))
     click.echo(f"{len(tables)} marts, {rows:,} rows, {size / 1e6:,.1f} MB, in {directory}")
@@ -226,6 +237,7 @@ main.command("restore", help="Bring a retired delivery back into the marts.")(
     metavar="DURATION",
     help="Older gaps and rejected files are no problem, such as 30d; implies --check.",
 )
+@for_all
 @reported
 def status(
     target: str | None,

@@ -1,14 +1,17 @@
 """Options that several commands have."""
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, NoReturn
 
 import click
 import yaml
 
 from rep_ai import project
+from rep_ai.cli.errors import reported
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.sources import PATTERNS
 
@@ -37,6 +40,51 @@ vars_option = click.option(
 )
 
 
+def for_all(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command have --all, and then call it for each organisation in a process of its own."""
+
+    @click.option(
+        "--all",
+        "is_for_all",
+        is_flag=True,
+        help="Do it for each organisation of rep_ai.yml, one after the other.",
+    )
+    @wraps(command)
+    def wrapped(*, is_for_all: bool, **parameters: Any) -> Any:
+        context, source = click.get_current_context(), parameters.get("source")
+        if not is_for_all:
+            if source == ():
+                (missing,) = [each for each in context.command.params if each.name == "source"]
+                raise click.MissingParameter(ctx=context, param=missing)
+            return command(**parameters)
+        given = context.get_parameter_source("copy")
+        if source or given is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--all takes neither SOURCE nor --publish: rep_ai.yml has them")
+        return _call_all(context, as_json=parameters["as_json"])
+
+    return wrapped
+
+
+@reported
+def _call_all(context: click.Context, *, as_json: bool) -> NoReturn:
+    """Do it; `reported` reads whether errors are said in a document, too."""
+    from rep_ai.commands import organisations
+
+    del as_json
+    parameters = context.params
+    of_environment = project.variables_of_environment()
+    variables = {
+        name: value
+        for name, value in parameters["variables"].items()
+        if of_environment.get(name) != value
+    }
+    if "rep_ai_source_schema" in variables:
+        raise click.UsageError("--all takes no rep_ai_source_schema: each has a schema of its own")
+    words = [*organisations.words_of(context, ("target", "variables", "is_for_all"))]
+    name = context.command.name or ""
+    sys.exit(organisations.run_all(name, words, parameters["target"], variables))
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else."
 )
@@ -46,7 +94,8 @@ def ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and options of `ingest`, which `run` has too."""
     for decorate in reversed(
         [
-            click.argument("source", nargs=-1, required=True),
+            # required, but for --all
+            click.argument("source", nargs=-1, metavar="SOURCE..."),
             target_option,
             vars_option,
             click.option(

@@ -68,7 +68,7 @@ def look(
         for part in packed(new):
             package = Package(part, ledger, major, max_bytes, retry_rejected, observer=observer)
             package.look()
-            # nothing of it is loaded, so nobody else is told
+            # no more than counted: nothing of it is loaded
             note(package, ledger, report, Observer())
             files += [_file(result, windows) for result in package.results]
     anew = _changed_models(destination.target, variables) if is_built else None
@@ -76,18 +76,24 @@ def look(
         "command": "run",
         "dry_run": True,
         "database": destination.name,
+        **_counts(report),
+        "files": files,
+        "models_built_anew": anew,
+        **_estimate(earlier, report.bytes, is_partial=anew == []),
+    }
+
+
+def _counts(report: Report) -> Row:
+    return {
         "exit_code": FAILED if report.failed else SOME_REJECTED if report.rejected else DONE,
         "error": None,
         "seen": report.seen,
         "known": report.known,
         "still_rejected": report.still_rejected,
         "passed_over": report.passed_over,
-        "files": files,
         "failed": report.failed,
         "records": report.records.total(),
         "bytes": report.bytes,
-        "models_built_anew": anew,
-        **_estimate(earlier, report.bytes, is_partial=anew == []),
     }
 
 

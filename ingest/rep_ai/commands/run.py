@@ -49,8 +49,8 @@ def run(
         check_steps(settings, step_days)
         project.make_target_path()
     with (
-        destination.lock(),
-        working_folder(destination),
+        destination.lock(schema),
+        working_folder(destination, schema),
         recorded(outcome, observer, destination, schema, source),
     ):
         with observer:

@@ -13,17 +13,18 @@ from rep_ai.landing.destinations import Destination
 
 
 @contextmanager
-def working_folder(destination: Destination) -> Iterator[None]:
+def working_folder(destination: Destination, schema: str) -> Iterator[None]:
     """Keep a run's temporary files in one folder, and remove those of one that was killed.
 
-    The folder is named after the database, whose lock the caller holds: so what lies there is
-    nobody's. Machines and containers that share the folder above tell theirs apart by their name.
+    The folder is named after the database and a schema, whose lock the caller holds: so what lies
+    there is nobody's. Machines and containers that share the folder above tell theirs apart by
+    their name.
     An older rep-ai takes every unlocked `rep_ai_run_*` for stale, so the name is another one.
 
     Raises:
         OSError: the folder cannot be made.
     """
-    whose = f"{socket.gethostname()} {os.geteuid()} {destination.name}"
+    whose = f"{socket.gethostname()} {os.geteuid()} {destination.name} {schema}"
     folder = Path(tempfile.gettempdir()) / f"rep_ai_work_{sha256(whose.encode()).hexdigest()[:16]}"
     rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)

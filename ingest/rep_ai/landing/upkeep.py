@@ -12,8 +12,8 @@ from rep_ai.landing.errors import DestinationError
 from rep_ai.landing.raw_tables import TABLES, TYPES, create
 from rep_ai.landing.runs import RUNS
 
-# of the raw tables: one more where a table or a column comes; 1 is that of rep-ai 0.1.0, which
-# wrote none
+# of the raw tables: one more where a table or a column comes, here and in `_staging__sources.yml`;
+# 1 is that of rep-ai 0.1.0, which wrote none
 VERSION = 2
 # rows of `deliveries` that tell of rejected files which the sources list no more
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
@@ -113,7 +113,7 @@ def write(
     Raises:
         DestinationError, LoadError: the database cannot be used, or nothing is landed there.
     """
-    with destination.lock():
+    with destination.lock(schema):
         bring_up_to_date(destination, schema)
         append(destination, schema, table, rows)
 

@@ -22,8 +22,11 @@ class Destination(Protocol):
     name: str
     target: str | None
 
-    def lock(self) -> Any:
-        """Hold the one lock of all runs while a `with` block runs.
+    def lock(self, raw_schema: str | None = None) -> Any:
+        """Hold the lock of all runs that write to the same tables, while a `with` block runs.
+
+        Args:
+            raw_schema: schema of the raw tables; None: they are not written to.
 
         Raises:
             DestinationError: another run holds it, which is named.

@@ -36,7 +36,7 @@ class DuckDB:
         self._lock: IO[str] | None = None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, raw_schema: str | None = None) -> Iterator[None]:
         """Hold a lock file beside the database: DuckDB's own lock is not held between steps."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

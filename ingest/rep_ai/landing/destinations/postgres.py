@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+from zlib import crc32
 
 from rep_ai import project
 from rep_ai.landing.destinations.base import now
@@ -15,7 +16,7 @@ from rep_ai.words import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# an arbitrary number that all runs of this project share
+# an arbitrary number; runs on other raw tables than the usual ones lock one above it
 ADVISORY_LOCK = 0x7265705F6169
 
 # how often a pooler is asked whose session it gives; busy ones may give the same once by chance
@@ -38,29 +39,21 @@ class Postgres:
         given = {of_libpq.get(name, name): str(value) for name, value in settings.items()}
         self._address = {name: given[name] for name in ADDRESS if name in given}
         self.name = "PostgreSQL {dbname} on {host}:{port}".format(**{"port": 5432, **self._address})
+        self._schema = str(settings.get("schema", ""))
         self._lock: Any = None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold an advisory lock on a connection of its own: it ends with the process."""
+    def lock(self, raw_schema: str | None = None) -> Iterator[None]:
+        """Hold advisory locks on a connection of its own: they end with the process.
+
+        One is of the raw tables, one of what dbt builds: runs that share neither are independent.
+        """
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             name = f"rep-ai {os.getpid()} on {socket.gethostname()} since {now()}"
             cursor.execute("select set_config('application_name', %s, false)", (name[:63],))
-            cursor.execute("select pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
-            if not cursor.fetchone()[0]:
-                cursor.execute(
-                    "select a.application_name from pg_locks as l "
-                    "inner join pg_stat_activity as a on l.pid = a.pid "
-                    "where l.locktype = 'advisory' and l.granted and l.database = "
-                    "(select oid from pg_database where datname = current_database()) and "
-                    "(l.classid::bigint << 32) + l.objid::bigint = %s",
-                    (ADVISORY_LOCK,),
-                )
-                holder = cursor.fetchone()
-                raise DestinationError(
-                    f"another run holds {self.name}: {holder[0] if holder else 'just ended'}",
-                    to_do="wait until it has ended",
-                )
+            for schema in (raw_schema, self._schema):
+                if schema is not None:
+                    self._take(cursor, schema)
             # a dbt that outlives its run still holds the lock
             os.set_inheritable(connection.fileno(), True)
             self._lock = connection
@@ -68,6 +61,33 @@ class Postgres:
                 yield
             finally:
                 self._lock = None
+
+    def _take(self, cursor: Any, schema: str) -> None:
+        """Lock what is in a schema.
+
+        Raises:
+            DestinationError: another run holds it, which is named.
+        """
+        # an older rep-ai knows this number alone
+        number = ADVISORY_LOCK
+        if schema != "rep_ai_raw":
+            number += 1 + crc32(schema.encode())
+        cursor.execute("select pg_try_advisory_lock(%s)", (number,))
+        if cursor.fetchone()[0]:
+            return
+        cursor.execute(
+            "select a.application_name from pg_locks as l "
+            "inner join pg_stat_activity as a on l.pid = a.pid "
+            "where l.locktype = 'advisory' and l.granted and l.database = "
+            "(select oid from pg_database where datname = current_database()) and "
+            "(l.classid::bigint << 32) + l.objid::bigint = %s",
+            (number,),
+        )
+        holder = cursor.fetchone()
+        raise DestinationError(
+            f"another run holds {self.name}: {holder[0] if holder else 'just ended'}",
+            to_do="wait until it has ended",
+        )
 
     def check_lock(self) -> None:
         """The lock is lost with its connection."""

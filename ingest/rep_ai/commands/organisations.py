@@ -1,0 +1,233 @@
+"""--all: one command for each organisation of rep_ai.yml, each in a file or schema of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Thread
+from typing import IO, Any, NamedTuple
+
+import click
+import yaml
+
+from rep_ai import project
+from rep_ai.errors import DONE, FAILED, SOME_REJECTED
+from rep_ai.words import one_line
+
+NAME = "rep_ai.yml"
+KEYS = ("sources", "target", "database", "schema", "vars", "environment")
+# of the exit codes of all the first of these holds; 2 is wrong usage
+WORST = (FAILED, 2, SOME_REJECTED, DONE)
+
+# options that are durations
+DURATIONS = ("max_age", "within")
+
+
+class Organisation(NamedTuple):
+    """An organisation as rep_ai.yml has it, and where a target puts it.
+
+    Attributes:
+        name: how it is called.
+        sources: its files, folders, globs or URLs.
+        target: target of the profile.
+        variables: dbt's, for it alone.
+        environment: what leads to its file or schema, and to a folder for what dbt leaves.
+    """
+
+    name: str
+    sources: list[str]
+    target: str
+    variables: dict[str, Any]
+    environment: dict[str, str]
+
+
+def read(target: str | None = None) -> list[Organisation]:
+    """The organisations of rep_ai.yml, beside dbt_project.yml.
+
+    Args:
+        target: target of the profile for all of them; None: each one's own, else the usual one.
+
+    Raises:
+        ProjectError: the file cannot be read, or two of them would be in one place.
+    """
+    path = project.directory() / NAME
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        listed = content["organisations"]
+        items = [(str(name), dict(settings)) for name, settings in listed.items()]
+    except OSError as error:
+        raise project.ProjectError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise project.ProjectError(
+            f"{path} cannot be read: {one_line(error)}",
+            to_do="it holds `organisations:`, and of each its name and `sources:`",
+        ) from None
+    found: list[Organisation] = []
+    places: dict[tuple[str, ...], str] = {}
+    for name, settings in items:
+        organisation, place = _organisation(name, settings, target)
+        if place in places:
+            raise project.ProjectError(
+                f"{name} and {places[place]} would be in one place",
+                where=str(path),
+                to_do="give each a database or a schema of its own",
+            )
+        places[place] = name
+        found.append(organisation)
+    return found
+
+
+def _organisation(
+    name: str, settings: dict[str, Any], target: str | None
+) -> tuple[Organisation, tuple[str, ...]]:
+    """An organisation, and its database and schema."""
+    wrong = [key for key in settings if key not in KEYS]
+    variables = settings.get("vars") or {}
+    sources = settings.get("sources")
+    sources = [sources] if isinstance(sources, str) else sources
+    flaw = None
+    if not project.SCHEMA_NAME.fullmatch(name):
+        flaw = "use lower-case letters, digits and single underscores for its name"
+    elif wrong:
+        flaw = f"there is no setting {wrong[0]}; there are {', '.join(KEYS)}"
+    elif not sources or not isinstance(sources, list):
+        flaw = "it has no list of sources"
+    elif not isinstance(variables, dict) or "rep_ai_source_schema" in variables:
+        flaw = "vars is a mapping, and has no rep_ai_source_schema: schema decides that"
+    if flaw:
+        raise project.ProjectError(flaw, where=f"{NAME}: {name}")
+    own = {str(k): str(v) for k, v in (settings.get("environment") or {}).items()}
+    used = project.profile(target or settings.get("target"), {**os.environ, **own})
+    is_file = used.output.get("type") == "duckdb"
+    schema, database = settings.get("schema"), settings.get("database")
+    if is_file:
+        database = database or f"{name}.duckdb"
+    else:
+        schema = schema or name
+    environment = {
+        # a copy for readers of one would be replaced by that of the next
+        "REP_AI_PUBLISH": "",
+        "DBT_TARGET_PATH": str(project.target_path() / name),
+        "DBT_LOG_PATH": str(project.log_path() / name),
+        **({"REP_AI_DUCKDB" if is_file else "PGDATABASE": str(database)} if database else {}),
+        **({"REP_AI_SCHEMA": schema, "REP_AI_SOURCE_SCHEMA": _raw(schema)} if schema else {}),
+        **own,
+    }
+    output = project.profile(used.target, {**os.environ, **environment}).output
+    if schema and output.get("schema") != schema:
+        raise project.ProjectError(
+            f"target {used.target!r} has the schema {output.get('schema')!r} for all",
+            where=f"{NAME}: {name}",
+            to_do="in profiles.yml write schema: \"{{ env_var('REP_AI_SCHEMA', 'rep_ai') }}\"",
+        )
+    place = [str(output.get(k)) for k in ("path", "host", "port", "dbname", "database", "schema")]
+    texts = [str(source) for source in sources or ()]
+    return Organisation(name, texts, used.target, variables, environment), tuple(place)
+
+
+def _raw(schema: str) -> str:
+    """Where the raw tables are, named as dbt names the other schemas."""
+    return "rep_ai_raw" if schema == "rep_ai" else f"{schema}_rep_ai_raw"
+
+
+def run_all(command: str, words: Sequence[str], target: str | None, variables: Any) -> int:
+    """Run a command for each organisation, one after the other; the worst exit code.
+
+    Args:
+        command: `run`, `ingest` or `status`.
+        words: its options, but for the target and the variables.
+        target: target of the profile for all of them; None: as rep_ai.yml says.
+        variables: variables for all of them, before their own.
+
+    Raises:
+        ProjectError: rep_ai.yml cannot be read.
+    """
+    codes: dict[str, int] = {}
+    documents: dict[str, Any] = {}
+    as_json = "--json" in words
+    for organisation in read(target):
+        code, said = _run(organisation, command, words, variables, as_json=as_json)
+        codes[organisation.name] = code if code in WORST else FAILED
+        if as_json:
+            documents[organisation.name] = _document(said, code)
+    worst = min(codes.values(), key=WORST.index, default=DONE)
+    if as_json:
+        click.echo(json.dumps({"exit_code": worst, "organisations": documents}))
+    else:
+        ended = ", ".join(f"{name} {code}" for name, code in codes.items())
+        click.echo(f"exit codes: {ended}", err="--quiet" in words)
+    return worst
+
+
+def _run(
+    organisation: Organisation,
+    command: str,
+    words: Sequence[str],
+    variables: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> tuple[int, list[str]]:
+    """How a command ended, and its output if that is one document."""
+    arguments = [sys.executable, "-m", "rep_ai", command, *words, "--target", organisation.target]
+    if merged := {**organisation.variables, **variables}:
+        arguments += ["--vars", project.vars_text(merged)]
+    if command != "status":
+        arguments += ["--", *organisation.sources]
+    said: list[str] = []
+    with subprocess.Popen(  # noqa: S603
+        arguments,
+        env={**os.environ, **organisation.environment, "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            name, kept = organisation.name, said if as_json else None
+            threads = [
+                Thread(target=_hand_on, args=(name, process.stdout, False, kept)),
+                Thread(target=_hand_on, args=(name, process.stderr, True, None)),
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            # it ends in good order, and is waited for
+            process.terminate()
+            raise
+    return process.returncode, said
+
+
+def _hand_on(name: str, pipe: IO[str], is_error: bool, kept: list[str] | None) -> None:
+    for line in pipe:
+        if kept is None:
+            click.echo(f"{name} | {line.rstrip()}", err=is_error)
+        else:
+            kept.append(line)
+
+
+def _document(said: Sequence[str], code: int) -> Any:
+    try:
+        return json.loads("".join(said))
+    except ValueError:
+        return {"error": "it ended without a document", "exit_code": code}
+
+
+def words_of(context: click.Context, leave_out: Sequence[str]) -> Iterator[str]:
+    """The options of a command as they were given, but for some."""
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name)
+        is_given = given is click.core.ParameterSource.COMMANDLINE
+        if not is_given or name in leave_out or not isinstance(option, click.Option):
+            continue
+        value = context.params[name]
+        if option.is_flag:
+            yield option.opts[0]
+            continue
+        for each in value if option.multiple else [value]:
+            yield option.opts[0]
+            yield f"{each.total_seconds() // 3600:.0f}h" if name in DURATIONS else str(each)
