@@ -23,6 +23,7 @@
             ) if target.type == 'duckdb' }}
         {%- endfor -%}
         {%- do rep_ai_refuse_misspelt_variables() -%}
+        {%- do rep_ai_refuse_newer_raw() -%}
         {%- do adapter.create_schema(rep_ai_affected()) -%}
     {%- endif -%}
 {%- endmacro %}
@@ -41,6 +42,21 @@
             'there is no variable ' ~ name ~ '; there are ' ~ known | join(', ')
         ) if name not in known }}
     {%- endfor -%}
+{%- endmacro %}
+
+{# Raw tables that a newer `rep-ai` wrote may mean something else: none is read. #}
+{% macro rep_ai_refuse_newer_raw() -%}
+    {%- set node = graph.sources['source.rep_ai.rep_ai._schema_version'] -%}
+    {%- set versions = load_relation(api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.identifier
+    )) -%}
+    {%- set known = node.config.meta.version -%}
+    {%- if versions and run_query('select max(version) from ' ~ versions).rows[0][0] > known -%}
+        {{ exceptions.raise_compiler_error(
+            'a newer rep-ai wrote the raw tables, and this version knows them up to version '
+            ~ known ~ ': upgrade it'
+        ) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro rep_ai_is_run() -%}

@@ -18,6 +18,7 @@ from processes import PROJECT
 NAMES = (
     "README.md",
     "docs/operate.md",
+    "docs/upgrade.md",
     "docs/query.md",
     "docs/incremental.md",
     "docs/engines.md",
