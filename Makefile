@@ -5,7 +5,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11 python
 # dbt 1.11 does not run on Python 3.14
 PYTHON_FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:

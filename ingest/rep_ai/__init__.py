@@ -10,4 +10,11 @@ checks:
 - landing: sources, the ledger, packages of files, and a module for each destination
 - dump: the vendor's format, and how a document is read
 - project: the dbt project, and how dbt is called
+- installed: where this package is, and how dbt finds what it brings
 """
+
+import sys
+
+# first of all: what is imported from here on needs locks and signals that Windows has not
+if sys.platform == "win32":
+    sys.exit("rep-ai: it does not run on Windows itself; use WSL (wsl --install), and run it there")

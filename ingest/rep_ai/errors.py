@@ -22,3 +22,7 @@ class RepAiError(Exception):
         place = f"{where}: " if where else ""
         help_ = f"{self.joint}{to_do}" if to_do else ""
         super().__init__(f"{place}{what}{help_}")
+
+
+class ProjectError(RepAiError):
+    """The dbt project cannot be found or read."""

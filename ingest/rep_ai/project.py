@@ -1,6 +1,6 @@
 """The dbt project that rep-ai works for: its folder, variables and profile, and how dbt is called.
 
-It is this one, or one that imports this one as a package.
+It is this one, or one that imports this one as a package, as those of `rep-ai init` do.
 """
 
 import json
@@ -20,11 +20,10 @@ from zoneinfo import available_timezones
 import yaml
 
 from rep_ai.dbt_options import option, option_value
-from rep_ai.errors import RepAiError
+from rep_ai.errors import ProjectError
+from rep_ai.installed import IS_CHECKOUT, OURS, PACKAGE, renew_links
 from rep_ai.words import one_line
 
-# the name of this dbt project, as those that import it know it
-PACKAGE = "rep_ai"
 # a file called as the schema rep_ai would make names ambiguous
 DEFAULT_DUCKDB = "warehouse.duckdb"
 # where `make run` keeps samples away from real dumps
@@ -57,10 +56,6 @@ OF_ENVIRONMENT = (
 )
 
 
-class ProjectError(RepAiError):
-    """The dbt project cannot be found or read."""
-
-
 class Profile(NamedTuple):
     """A target of the project's profile."""
 
@@ -79,12 +74,13 @@ def directory() -> Path:
     if named := option_value("PROJECT_DIR"):
         places = [Path(named).absolute()]
     else:
-        places = [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]]
+        places = [Path.cwd(), *Path.cwd().parents, *([OURS] if IS_CHECKOUT else [])]
     for path in places:
         if (path / "dbt_project.yml").is_file():
             return path
     raise ProjectError(
-        f"no dbt_project.yml in {places[0]}", to_do="run rep-ai in a checkout of the project"
+        f"no dbt_project.yml in {places[0]}{'' if named else ' or above it'}",
+        to_do="rep-ai init DIR makes a project; run rep-ai there, or let DBT_PROJECT_DIR name it",
     )
 
 
@@ -98,11 +94,12 @@ def package_directory() -> Path:
     if settings.get("name") == PACKAGE:
         return directory()
     installed: Path = directory() / settings.get("packages-install-path", "dbt_packages") / PACKAGE
+    renew_links(directory(), installed)
     if not (installed / "dbt_project.yml").is_file():
         raise ProjectError(
             f"{directory() / 'dbt_project.yml'} is not the project {PACKAGE}, and has no such "
             "package",
-            to_do="run dbt deps, or run rep-ai in a checkout of the project",
+            to_do="run dbt deps, or rep-ai init DIR for a project that has it",
         )
     return installed
 
@@ -113,11 +110,8 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     Raises:
         ProjectError: the project cannot be read, or a variable has a value that cannot be meant.
     """
-    ours, own = (
-        _read(path / "dbt_project.yml").get("vars") or {}
-        for path in (package_directory(), directory())
-    )
-    set_by_user = {**own, **(own.get(PACKAGE) or {}), **(overrides or {})}
+    (_, ours), *layers = variable_layers(overrides)
+    set_by_user = {name: value for _, values in layers for name, value in values.items()}
     _refuse_misspelt(set_by_user)
     found = {**ours, **set_by_user}
     schema, major, zone = (
@@ -135,6 +129,19 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
             f"rep_ai_timezone is {zone!r}, not the IANA name of a time zone such as Europe/Berlin"
         )
     return found
+
+
+def variable_layers(overrides: dict[str, Any] | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """Where variables are set, and to what; the last place that sets one counts."""
+    ours, own = (
+        _read(path / "dbt_project.yml").get("vars") or {}
+        for path in (package_directory(), directory())
+    )
+    return [
+        ("default", ours),
+        ("dbt_project.yml", {**own, **(own.get(PACKAGE) or {})}),
+        ("--vars", overrides or {}),
+    ]
 
 
 def variables_of_environment() -> dict[str, Any]:
@@ -171,7 +178,7 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
         ProjectError: there is no such target, or the profile cannot be read.
     """
     name = option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
-    path = _profiles_directory() / "profiles.yml"
+    path = profiles_directory() / "profiles.yml"
     profiles = _read(path)
     if name not in profiles:
         raise ProjectError(
@@ -180,11 +187,11 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
     try:
         settings = profiles[name]
         target = target or option_value("TARGET") or environment.get("REP_AI_TARGET")
-        target = target or _filled(settings.get("target", "default"), environment)
+        target = target or filled(settings.get("target", "default"), environment)
         targets = settings["outputs"]
         if target not in targets:
             raise ProjectError(f"no target {target!r}", to_do=f"there are {' and '.join(targets)}")
-        output = {k: _filled(v, environment) for k, v in targets[target].items()}
+        output = {k: filled(v, environment) for k, v in targets[target].items()}
         if output.get("type") == "duckdb":
             # one database from every working folder
             output["path"] = str(directory() / output["path"])
@@ -193,7 +200,7 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
 
 
-def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+def filled(value: Any, environment: Mapping[str, str]) -> Any:
     """A setting of a profile with its Jinja filled in, by the names that dbt knows there."""
     if not isinstance(value, str):
         return value
@@ -207,14 +214,14 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
     # nothing of it becomes HTML
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701
     jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda same: same))
-    flags = {"PROFILES_DIR": str(_profiles_directory())}
+    flags = {"PROFILES_DIR": str(profiles_directory())}
     try:
         return jinja.from_string(value).render(env_var=env_var, flags=flags)
     except jinja2.TemplateError as error:
         raise ValueError(f"{value}: {error}") from None
 
 
-def _profiles_directory() -> Path:
+def profiles_directory() -> Path:
     """Where dbt finds the profiles: as it is told, beside the project, or in the home folder."""
     if named := option_value("PROFILES_DIR"):
         return Path(named).absolute()
@@ -233,11 +240,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
         raise ProjectError(f"{path} cannot be read: it is no mapping of settings")
     return content
-
-
-def installs(extra: str) -> str:
-    """What adds an extra; the package is on no index."""
-    return f"pip install --editable '.[{extra}]' in a checkout of the project"
 
 
 def first_step(database: str) -> str:
@@ -266,7 +268,7 @@ def command(
     usual = profile(environment=here)
     set_before = {}
     is_elsewhere = program == "dbt" and directory() != Path.cwd()
-    for name, path in (("PROJECT_DIR", directory()), ("PROFILES_DIR", _profiles_directory())):
+    for name, path in (("PROJECT_DIR", directory()), ("PROFILES_DIR", profiles_directory())):
         # set for this process alone it may be empty, and not so in the shell
         if {f"DBT_{name}", f"DBT_ENGINE_{name}"} & os.environ.keys():
             set_before[f"DBT_{name}"] = _shown(path.absolute())
@@ -303,7 +305,7 @@ def _shown(path: Path) -> str:
 def target_path() -> Path:
     """Where dbt leaves its artifacts."""
     own = _read(directory() / "dbt_project.yml").get("target-path", "target")
-    return directory() / (option_value("TARGET_PATH") or _filled(own, os.environ))
+    return directory() / (option_value("TARGET_PATH") or filled(own, os.environ))
 
 
 def log_path() -> Path:
@@ -335,9 +337,11 @@ def dbt(arguments: Sequence[str], *, target: str | None, say: Callable[[str], No
         target: target of the profile; None: the usual one.
         say: called with each line of dbt's output.
     """
+    # dbt would not find a package whose virtual environment has moved
+    package_directory()
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     command += ["--target", profile(target).target, "--project-dir", str(directory())]
-    command += ["--profiles-dir", str(_profiles_directory()), "--log-path", str(log_path())]
+    command += ["--profiles-dir", str(profiles_directory()), "--log-path", str(log_path())]
     # what is read afterwards, whatever the environment says
     command += ["--target-path", str(target_path()), "--write-json"]
     has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

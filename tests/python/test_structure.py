@@ -18,7 +18,7 @@ LAYERS = (
     {"landing"},
     {"dump"},
     {"project"},
-    {"dbt_options"},
+    {"dbt_options", "installed"},
     {"errors", "signals", "words"},
 )
 MAX_LINES_OF_A_MODULE = 400

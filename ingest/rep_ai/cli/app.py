@@ -1,4 +1,4 @@
-"""The commands: rep-ai run, ingest, export, sample, types, status and report."""
+"""The commands around a night: rep-ai run, ingest, export, sample, types, status and report."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from rep_ai.cli import setup
 from rep_ai.cli.errors import fail, handle_errors, reported
 from rep_ai.cli.options import (
     duration,
@@ -23,6 +24,7 @@ from rep_ai.errors import FAILED, RepAiError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@setup.version_option
 def main() -> None:
     """Turn Rep.ai's nightly activity dumps into marts."""
     # what cannot be written waits in a buffer, which tells a full output from a full disk
@@ -286,3 +288,10 @@ def report(file: Path | None, target: str | None, variables: dict[str, Any]) -> 
         file = project.target_path() / "report.html"
     report_page.write(file, html)
     click.echo(f"{file}, {len(html.encode()) / 1e6:,.1f} MB")
+
+
+main.add_command(setup.init)
+main.add_command(setup.doctor)
+for name, each in main.commands.items():
+    # a command without an example has no help either
+    each.epilog = f"\b\nFor example:\n  {setup.EXAMPLES[name]}"

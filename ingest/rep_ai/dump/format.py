@@ -6,11 +6,12 @@ table `other_entries`. Action and interaction types are listed in `seeds/`.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
-_LIST = Path(__file__).resolve().parents[3] / "models" / "staging" / "_staging__sources.yml"
+from rep_ai.installed import OURS
+
+_LIST = OURS / "models" / "staging" / "_staging__sources.yml"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rep_ai import project
+from rep_ai.installed import installs
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import UnpreparedError
 from rep_ai.report_page.charts import charts
@@ -64,9 +65,7 @@ def render(destination: Destination, timezone: str) -> str:
 
         library = _library()
     except ImportError as error:
-        raise UnpreparedError(
-            f"{error.name} is missing", to_do=project.installs("report")
-        ) from None
+        raise UnpreparedError(f"{error.name} is missing", to_do=installs("report")) from None
     with opened(destination) as database:
         for name in MARTS:
             if not database.is_built(name):

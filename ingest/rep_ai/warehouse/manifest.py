@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from rep_ai import project
+from rep_ai.errors import ProjectError
+from rep_ai.installed import PACKAGE
 from rep_ai.words import one_line
 
 # both lie beside this model, and are no models themselves
@@ -51,12 +53,12 @@ def nodes(target: str) -> dict[str, Node]:
         ProjectError: dbt cannot read the project.
     """
     manifest = _read()
-    sources = (each for each in manifest.sources.values() if each.package_name == project.PACKAGE)
+    sources = (each for each in manifest.sources.values() if each.package_name == PACKAGE)
     if {each.source_meta.get("target") for each in sources} != {target}:
         project.make_target_path()
         said: list[str] = []
         if project.dbt(["--quiet", "parse"], target=target, say=said.append):
-            raise project.ProjectError(
+            raise ProjectError(
                 f"dbt cannot read the project: {one_line(' '.join(said))}",
                 where=str(project.directory()),
             )
@@ -64,7 +66,7 @@ def nodes(target: str) -> dict[str, Node]:
     found = {
         node.name: node
         for node in manifest.nodes.values()
-        if node.package_name == project.PACKAGE and node.resource_type in ("model", "seed")
+        if node.package_name == PACKAGE and node.resource_type in ("model", "seed")
     }
     for name in BESIDE_DELIVERIES:
         found[name] = msgspec.structs.replace(

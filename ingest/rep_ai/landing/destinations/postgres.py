@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from zlib import crc32
 
-from rep_ai import project
+from rep_ai.installed import installs
 from rep_ai.landing.destinations.base import now
 from rep_ai.landing.errors import DestinationError, UnpreparedError
 from rep_ai.words import one_line
@@ -116,7 +116,7 @@ class Postgres:
             import psycopg2
         except ImportError:
             raise UnpreparedError(
-                "the PostgreSQL driver is missing", to_do=project.installs("postgres")
+                "the PostgreSQL driver is missing", to_do=installs("postgres")
             ) from None
         try:
             connection = psycopg2.connect(**self._address)

@@ -1,0 +1,212 @@
+"""rep-ai doctor: what is installed and set, whether all that a run needs is there, what to do."""
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+import yaml
+
+from rep_ai import project
+from rep_ai.console.tables import show_table
+from rep_ai.dbt_options import check_environment, option
+from rep_ai.errors import RepAiError
+from rep_ai.installed import installs
+from rep_ai.landing.destinations import DuckDB, of_target, tables
+from rep_ai.landing.sources import find
+from rep_ai.landing.urls import public, why
+from rep_ai.words import many, on_line, one_line
+
+PACKAGES = "dbt-core dbt-duckdb dbt-postgres dbt-spark dbt-metricflow dlt duckdb".split()
+MORE_PACKAGES = "click fsspec s3fs gcsfs adlfs paramiko psycopg2-binary pyarrow".split()
+ADAPTERS = {"postgres": "dbt-postgres", "spark": "dbt-spark"}
+# names beside those of variables that the environment may set
+SETTINGS = ("DUCKDB", "DUCKDB_MEMORY", "PUBLISH", "TARGET", "TRACEBACK")
+# a disk with less is full before long
+ROOM = 1 << 30
+_UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+
+
+class Finding(NamedTuple):
+    """A thing that was looked at.
+
+    Attributes:
+        where: what has set it, or where it is.
+        to_do: what to do about it; "" where nothing is wrong.
+    """
+
+    subject: str
+    name: str
+    value: str = ""
+    where: str = ""
+    to_do: str = ""
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> Iterator[tuple[str, str]]:
+    """Ours, and those of what we stand on, as far as it is installed."""
+    system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield "rep-ai", f"{version('rep-ai-marts')} ({system})"
+    for name in packages:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def examine(sources: Sequence[str], target: str | None, variables: dict[str, Any]) -> list[Finding]:
+    """Look at everything; what fails hinders nothing else."""
+    looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ("versions", lambda: _versions(target)),
+        ("project", lambda: _project(target)),
+        ("settings", lambda: _settings(variables)),
+        ("environment", _environment),
+        ("database", lambda: _database(target)),
+        *((("sources", lambda each=each: _source(each))) for each in sources),
+        ("machine", lambda: _machine(target)),
+    ]
+    found = []
+    for subject, look in looks:
+        try:
+            found += list(look())
+        except RepAiError as error:
+            what = f"{error.where}: {error.what}" if error.where else error.what
+            found.append(Finding(subject, "problem", what, "", error.to_do or "mend it"))
+        except Exception as error:
+            found.append(Finding(subject, "problem", why(error), "", "mend it"))
+    return found
+
+
+def _versions(target: str | None) -> Iterator[Finding]:
+    for name, number in versions((*PACKAGES, *MORE_PACKAGES)):
+        yield Finding("versions", name, number)
+    kind = project.profile(target).output.get("type", "")
+    adapter = ADAPTERS.get(kind, "dbt-duckdb")
+    if adapter not in dict(versions()):
+        yield Finding("versions", adapter, "missing", "", installs(kind))
+    found = yaml.safe_load((project.package_directory() / "dbt_project.yml").read_text("utf-8"))
+    if found["version"] != version("rep-ai-marts"):
+        advice = "let both be of one version: pip install --upgrade rep-ai-marts, then dbt deps"
+        yield Finding("versions", "package rep_ai of dbt", found["version"], "", advice)
+
+
+def _project(target: str | None) -> Iterator[Finding]:
+    folder = project.directory()
+    by = option("PROJECT_DIR")
+    where = by[0] if by else "working folder" if Path.cwd().is_relative_to(folder) else "checkout"
+    yield Finding("project", "project", str(folder), where)
+    yield Finding("project", "package rep_ai", str(project.package_directory().resolve()))
+    by = option("PROFILES_DIR")
+    profiles = project.profiles_directory() / "profiles.yml"
+    yield Finding("project", "profiles", str(profiles), by[0] if by else "")
+    by = option("TARGET")
+    where = by[0] if by else "REP_AI_TARGET" if os.environ.get("REP_AI_TARGET") else "profile"
+    name = project.profile(target).target
+    yield Finding("project", "target", name, "--target" if target else where)
+    project.make_target_path()
+    yield Finding("project", "dbt's artifacts and log", str(project.target_path()))
+
+
+def _settings(variables: dict[str, Any]) -> Iterator[Finding]:
+    layers = project.variable_layers(variables)
+    of_environment = project.variables_of_environment()
+    for name, value in project.variables(variables).items():
+        if not name.startswith("rep_ai_"):
+            continue
+        where = next(where for where, values in reversed(layers) if name in values)
+        if where == "--vars" and of_environment.get(name) == value:
+            where = name.upper()
+        yield Finding("settings", name, project.vars_text({name: value})[len(name) + 3 : -1], where)
+    zone = str(project.variables(variables)["rep_ai_timezone"])
+    yield Finding("settings", "the time there", f"{datetime.now(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}")
+
+
+def _environment() -> Iterator[Finding]:
+    check_environment()
+    known = {f"REP_AI_{name}" for name in SETTINGS} | {n.upper() for n in project.OF_ENVIRONMENT}
+    profiles = (project.profiles_directory() / "profiles.yml").read_text("utf-8")
+    for name in sorted(os.environ):
+        if name in known:
+            yield Finding("environment", name, public(os.environ[name]))
+        elif name.startswith("REP_AI_") and name not in profiles:
+            yield Finding("environment", name, "set", "", f"unset it: there is {', '.join(known)}")
+
+
+def _database(target: str | None) -> Iterator[Finding]:
+    destination = of_target(target)
+    yield Finding("database", "database", destination.name)
+    if isinstance(destination, DuckDB):
+        path = destination.path
+        folder = next(each for each in path.parents if each.exists())
+        if not os.access(folder, os.W_OK):
+            yield Finding("database", "folder", str(folder), "", "let rep-ai write there")
+        if not path.exists():
+            step = project.first_step(destination.name)
+            yield Finding("database", "file", f"not there yet, the first run makes it: {step}")
+            return
+        yield Finding("database", "size", f"{path.stat().st_size / 1e6:,.1f} MB")
+        if holder := destination.holder():
+            yield Finding("database", "held by a run", holder)
+    # a server's encoding and poolers are looked at as it connects
+    open_ = destination.connect_to_read if isinstance(destination, DuckDB) else destination.connect
+    with closing(open_()) as connection:
+        found = sorted(tables(connection.cursor()))
+    for schema, of_schema in groupby(found, key=lambda each: each[0]):
+        if schema not in ("information_schema", "pg_catalog"):
+            count = many(len(list(of_schema)), "table or view", "tables and views")
+            yield Finding("database", f"schema {schema}", count)
+
+
+def _source(source: str) -> Iterator[Finding]:
+    files = find([source]).files
+    newest = max(files, key=lambda each: (each.modified_at or datetime.min, each.url))
+    with newest.fs.open(newest.path, "rb") as file:
+        file.read(1)
+    size = sum(each.size or 0 for each in files) / 1e6
+    said = f"{many(len(files), 'file', 'files')}, {size:,.1f} MB, and can be read"
+    yield Finding("sources", on_line(public(source)), said, f"the newest of {newest.modified_at}")
+
+
+def _machine(target: str | None) -> Iterator[Finding]:
+    output = project.profile(target).output
+    places = {
+        "artifacts": project.target_path(),
+        "temporary files (TMPDIR)": Path(tempfile.gettempdir()),
+    }
+    if output.get("type") == "duckdb":
+        places["database"] = Path(output["path"]).absolute()
+    for name, path in places.items():
+        free = shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
+        advice = "make room there" if free < ROOM else ""
+        yield Finding("machine", f"disk of {name}", f"{free / 1e9:,.1f} GB free", "", advice)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (bound := limit.read_text().strip()).isdecimal():
+        memory = min(memory, int(bound))
+    allowed = project.filled((output.get("settings") or {}).get("memory_limit", ""), os.environ)
+    parts = re.fullmatch(r"([\d.]+)\s*([kmgt])i?b", str(allowed).lower())
+    advice = ""
+    if parts and float(parts[1]) * _UNITS[parts[2]] > memory:
+        advice = f"set REP_AI_DUCKDB_MEMORY to less than the {allowed} that DuckDB may take now"
+    yield Finding("machine", "memory", f"{memory / 1e9:,.1f} GB", "", advice)
+
+
+def show(findings: Sequence[Finding]) -> None:
+    """Show all of it to a person, and at the end what to do."""
+    for subject, each in groupby(findings, key=lambda finding: finding.subject):
+        show_table(subject.capitalize(), ["", "", "from"], [finding[1:4] for finding in each])
+    wrong = [finding for finding in findings if finding.to_do]
+    for finding in wrong:
+        said = " ".join(filter(None, (finding.subject, finding.name, finding.value)))
+        click.echo(f"wrong: {on_line(said)}; {finding.to_do}")
+    if not wrong:
+        click.echo("Nothing is wrong here.")
