@@ -25,10 +25,10 @@ from rep_ai.installed import installs
 from rep_ai.landing.destinations import DuckDB, of_target, tables
 from rep_ai.landing.sources import find
 from rep_ai.landing.urls import public, why
-from rep_ai.words import many, on_line, one_line
+from rep_ai.words import many, on_line
 
-PACKAGES = "dbt-core dbt-duckdb dbt-postgres dbt-spark dbt-metricflow dlt duckdb".split()
-MORE_PACKAGES = "click fsspec s3fs gcsfs adlfs paramiko psycopg2-binary pyarrow".split()
+PACKAGES = ("dbt-core", "dbt-duckdb", "dbt-postgres", "dbt-spark", "dlt", "duckdb")
+MORE_PACKAGES = ("dbt-metricflow", "fsspec", "s3fs", "gcsfs", "adlfs", "paramiko", "pyarrow")
 ADAPTERS = {"postgres": "dbt-postgres", "spark": "dbt-spark"}
 # names beside those of variables that the environment may set
 SETTINGS = ("DUCKDB", "DUCKDB_MEMORY", "PUBLISH", "TARGET", "TRACEBACK")
