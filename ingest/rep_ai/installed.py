@@ -43,7 +43,8 @@ def renew_links(project: Path, found_by_dbt: Path) -> None:
         return
     if not isinstance(packages, list) or {"local": LINK} not in packages:
         return
-    for link, aim in ((project / LINK, OURS), (found_by_dbt, project / LINK)):
+    links = {project / LINK: OURS, found_by_dbt: (project / LINK).absolute()}
+    for link, aim in links.items():
         try:
             if link.is_symlink() and link.resolve() == OURS:
                 continue

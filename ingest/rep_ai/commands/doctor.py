@@ -147,7 +147,7 @@ def _database(target: str | None) -> Iterator[Finding]:
     if isinstance(destination, DuckDB):
         path = destination.path
         folder = next(each for each in path.parents if each.exists())
-        if not os.access(folder, os.W_OK):
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
             yield Finding("database", "folder", str(folder), "", "let rep-ai write there")
         if not path.exists():
             step = project.first_step(destination.name)
