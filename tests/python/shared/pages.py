@@ -17,6 +17,7 @@ from processes import PROJECT
 # in the order in which their commands are run, in one copy
 NAMES = (
     "README.md",
+    "docs/install.md",
     "docs/operate.md",
     "docs/upgrade.md",
     "docs/query.md",
