@@ -163,12 +163,16 @@ def test_from_nothing_to_marts(home: Path, of_checkout: Path) -> None:
 
     assert "rep-ai init DIR" in run("rep-ai status", 1, home)
     said = run("rep-ai init visits", 0, home)
-    assert all(Path(line).is_file() for line in re.findall(r"^  (\S*/visits/\S+)$", said))
-    assert "visits has .gitignore" in run("rep-ai init visits", 1, home)
+    laid = re.findall(r"^  (visits/\S+)$", said, re.MULTILINE)
+    assert "visits/dbt_project.yml" in laid
+    assert all((home / name).is_file() for name in laid)
+    assert "visits has .github" in run("rep-ai init visits", 1, home)
     run(f"rep-ai run --quiet {of_checkout}/dumps")
     run("rep-ai status")
     # plain dbt, from the files that rep-ai has laid down
     run("dbt build --quiet")
+    run("dbt docs generate --quiet")
+    assert (home / "visits" / "target" / "catalog.json").is_file()
     run("rep-ai export marts")
     assert rows(home / "visits" / "marts") == rows(of_checkout / "marts")
     assert "Nothing is wrong here." in run(f"rep-ai doctor {of_checkout}/dumps")
