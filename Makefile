@@ -63,7 +63,7 @@ check: style ## a first answer within two minutes, about what has changed since 
 	$(BIN)/python -m pytest --quiet --numprocesses 2 $(QUICK)
 
 test: export REP_AI_TARGET := dev
-test: .venv/.test ## everything that CI runs
+test: .venv/.test .venv/.warehouses ## everything that CI runs
 	@$(TOGETHER) models-tested sql-style
 	REP_AI_DUCKDB=target/test/warehouse.duckdb $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder
@@ -142,11 +142,15 @@ clean: ## remove what make made, but no database
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache ingest/*.egg-info logs
 	rm -rf sample_dumps target
 
+# the drivers of some warehouses cannot be beside those of other extras
+WAREHOUSES := snowflake databricks bigquery redshift
+EXTRAS := azure dev gcs metrics postgres report s3 sftp spark
 lock: .venv/bin/python ## renew the lock files from pyproject.toml; UPGRADE=--upgrade takes the newest
 	$(INSTALL) uv
-	$(LOCK) --all-extras --output-file requirements-dev.lock
+	$(LOCK) $(EXTRAS:%=--extra %) --output-file requirements-dev.lock
 	$(LOCK) --extra postgres --extra report --constraint requirements-dev.lock \
 		--output-file requirements.lock
+	$(LOCK) $(WAREHOUSES:%=--extra %) --output-file requirements-warehouses.lock
 
 sample_dumps: | .venv/.run
 	@rm -rf target/sample_dumps
@@ -163,6 +167,13 @@ sample_dumps: | .venv/.run
 .venv/.test: requirements-dev.lock .venv/.run
 	@echo 'Installing requirements-dev.lock into .venv'
 	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+.venv/.warehouses: requirements-warehouses.lock .venv/bin/python
+	@echo 'Installing requirements-warehouses.lock into .venv/warehouses (700 MB)'
+	@$(BIN)/python -m venv .venv/warehouses
+	@.venv/warehouses/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement requirements-warehouses.lock
 	@touch $@
 
 .venv/bin/python:
