@@ -9,8 +9,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal -
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
 .DELETE_ON_ERROR:
-.PHONY: help run start-over check test models-tested test-engines test-schedulers replay lint style \
-	python-style dbt-style sql-style bench chaos fuzz report docs clean lock \
+.PHONY: help run start-over check test models-tested test-engine test-engines test-schedulers replay lint \
+	style python-style dbt-style sql-style bench chaos fuzz report docs clean lock \
 	release-notes
 
 SAMPLE := sample.duckdb
@@ -86,6 +86,11 @@ test-engines: .venv/.test ## PostgreSQL and Spark beside DuckDB, and nothing els
 
 test-schedulers: .venv/.test ## the examples of docs/schedule.md, each with its scheduler, in target/schedulers
 	REP_AI_SCHEDULERS=1 $(BIN)/python -m pytest tests/python/docs/test_schedule.py
+
+# `make test-engine TARGET=snowflake`: the environment says where it is, as docs/engines.md has it
+test-engine: .venv/.test .venv/.warehouses ## a warehouse with an account beside DuckDB: TARGET=...
+	PYTHONPATH=tests/python/engines:tests/python/shared REP_AI_REPLAY_SEED=0 \
+		$(BIN)/python tests/python/engines/with_account.py $(TARGET)
 
 replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \

@@ -3,6 +3,18 @@
     the rules of this project want: one dispatched macro each, here with its default. How an engine
     does it is in its file in `engines/`, and nowhere else. `_macros.yml` describes the public ones.
 #}
+{% macro rep_ai_literal(text) -%}
+    {{ return(adapter.dispatch('rep_ai_literal', 'rep_ai')(text)) }}
+{%- endmacro %}
+{% macro rep_ai_type_string() -%}
+    {{ return(adapter.dispatch('rep_ai_type_string', 'rep_ai')()) }}
+{%- endmacro %}
+{% macro rep_ai_column_type(data_type) -%}
+    {{ return(adapter.dispatch('rep_ai_column_type', 'rep_ai')(data_type)) }}
+{%- endmacro %}
+{% macro rep_ai_decimal(expression, scale, precision=18) -%}
+    {{ return(adapter.dispatch('rep_ai_decimal', 'rep_ai')(expression, precision, scale)) }}
+{%- endmacro %}
 {% macro rep_ai_time(text) -%}
     {{ return(adapter.dispatch('rep_ai_time', 'rep_ai')(text, 946684800000, 4102444799999)) }}
 {%- endmacro %}
@@ -18,17 +30,17 @@
 {% macro rep_ai_weekday(timestamp) -%}
     {{ return(adapter.dispatch('rep_ai_weekday', 'rep_ai')(timestamp)) }}
 {%- endmacro %}
-{% macro rep_ai_cross_join_days(first_date, last_date) -%}
-    {{ return(adapter.dispatch('rep_ai_cross_join_days', 'rep_ai')(first_date, last_date)) }}
+{% macro rep_ai_days_of(bounds) -%}
+    {{ return(adapter.dispatch('rep_ai_days_of', 'rep_ai')(bounds)) }}
 {%- endmacro %}
 {% macro rep_ai_by_code_point(text) -%}
     {{ return(adapter.dispatch('rep_ai_by_code_point', 'rep_ai')(text)) }}
 {%- endmacro %}
-{% macro rep_ai_first_known(value, position) -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', 'asc')) }}
+{% macro rep_ai_first_known(value, position, type='string') -%}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', 'asc', type)) }}
 {%- endmacro %}
-{% macro rep_ai_last_known(value, position) -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', 'desc')) }}
+{% macro rep_ai_last_known(value, position, type='string') -%}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', 'desc', type)) }}
 {%- endmacro %}
 {% macro rep_ai_regexp_extract(text, pattern) -%}
     {{ return(adapter.dispatch('rep_ai_regexp_extract', 'rep_ai')(text, pattern)) }}
@@ -44,6 +56,17 @@
 {%- endmacro %}
 {% macro rep_ai_fail(message) -%}
     {{ return(adapter.dispatch('rep_ai_fail', 'rep_ai')(message)) }}
+{%- endmacro %}
+{% macro rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
+    {{ return(adapter.dispatch('rep_ai_is_pair_of', 'rep_ai')(
+        one, other, relation, one_key, other_key
+    )) }}
+{%- endmacro %}
+{% macro rep_ai_union_distinct() -%}
+    {{ return(adapter.dispatch('rep_ai_union_distinct', 'rep_ai')()) }}
+{%- endmacro %}
+{% macro rep_ai_recursive() -%}
+    {{ return(adapter.dispatch('rep_ai_recursive', 'rep_ai')()) }}
 {%- endmacro %}
 {% macro rep_ai_materialized(is_so=true) -%}
     {{ return(adapter.dispatch('rep_ai_materialized', 'rep_ai')(is_so)) }}
@@ -80,9 +103,46 @@
         if rep_ai_is_concerned() or not execute) }}
 {%- endmacro %}
 
+{# A text as a literal of SQL. #}
+{% macro default__rep_ai_literal(text) -%}
+    '{{ dbt.escape_single_quotes(text) }}'
+{%- endmacro %}
+
+{# The type of texts of any length. #}
+{% macro default__rep_ai_type_string() -%}
+    {{ dbt.type_string() }}
+{%- endmacro %}
+
+{# What a contract calls a type, where dbt's translation does not hold. #}
+{% macro default__rep_ai_column_type(data_type) -%}
+    {{ return(data_type) }}
+{%- endmacro %}
+
+{% macro default__rep_ai_decimal(expression, precision, scale) -%}
+    cast({{ expression }} as decimal({{ precision }}, {{ scale }}))
+{%- endmacro %}
+
+{# Whether two values are those of two columns in one row of a relation. #}
+{% macro default__rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
+    ({{ one }}, {{ other }}) in (
+            select
+                {{ relation }}.{{ one_key }},
+                {{ relation }}.{{ other_key }}
+            from {{ relation }}
+        )
+{%- endmacro %}
+
+{% macro default__rep_ai_union_distinct() -%}
+    union distinct
+{%- endmacro %}
+
+{# Behind `with`, where `rep_ai_walk` has a CTE that reads itself. #}
+{% macro default__rep_ai_recursive() -%}
+{%- endmacro %}
+
 {# A time so many units later; earlier, where the number is negative. #}
 {% macro default__rep_ai_later(timestamp, number, unit) -%}
-    {{ dbt.dateadd(unit, number, timestamp) }}
+    ({{ dbt.dateadd(unit, number, timestamp) | trim }})
 {%- endmacro %}
 
 {% macro default__rep_ai_milliseconds_between(start_at, end_at) -%}
@@ -99,10 +159,13 @@
     extract(isodow from {{ timestamp }})
 {%- endmacro %}
 
-{# The rows of a FROM clause, each once a day, as `days.activity_at`; columns are their bounds. #}
-{% macro default__rep_ai_cross_join_days(first_date, last_date) -%}
+{# A query of each `activity_date` from `first_date` to `last_date`, of a table with one row. #}
+{% macro default__rep_ai_days_of(bounds) -%}
+    select cast(days.activity_at as date) as activity_date
+    from {{ bounds }}
     cross join
-        generate_series({{ first_date }}, {{ last_date }}, interval '1 day') as days (activity_at)
+        generate_series({{ bounds }}.first_date, {{ bounds }}.last_date, interval '1 day')
+            as days (activity_at)
 {%- endmacro %}
 
 {% macro default__rep_ai_by_code_point(text) -%}
@@ -146,7 +209,7 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 {% macro default__rep_ai_rows_of_seed(node) -%}
     {%- do exceptions.warn(node.name ~ ' is not there yet, so that no type is known, and the facts'
         ~ ' keep none: run `dbt seed` or `dbt build`') -%}
-    select {{ rep_ai_text("''") }} as type, '' as label, '' as description where false
+    select {{ rep_ai_text("''") }} as type, '' as label, '' as description limit 0
 {%- endmacro %}
 
 {#

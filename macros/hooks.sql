@@ -27,9 +27,7 @@
 {% macro rep_ai_delete_affected() -%}
     {%- if rep_ai_is_at_work() and is_incremental() -%}
         delete from {{ this }}
-        {%- if not rep_ai_state().is_anew %}
-        where {{ rep_ai_is_replaced() }}
-        {%- endif -%}
+        where {{ 'true' if rep_ai_state().is_anew else rep_ai_is_replaced() }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -96,8 +94,8 @@
         insert into {{ rep_ai_affected() }} (kind, key, batch, listed_by)
         with
         touched as (
-            {{ touched or 'select cast(null as ' ~ dbt.type_string() ~ ') as kind, '
-                ~ 'cast(null as ' ~ dbt.type_string() ~ ') as key' }}
+            {{ touched or 'select cast(null as ' ~ rep_ai_type_string() ~ ') as kind, '
+                ~ 'cast(null as ' ~ rep_ai_type_string() ~ ') as key' }}
         )
         {%- if lists %},
         replaced as (
@@ -118,7 +116,7 @@
             select kind, key from touched
             {%- for kind in lists %}
             union all
-            select '{{ kind }}' as kind, cast({{ kind }}_key as {{ dbt.type_string() }}) as key
+            select '{{ kind }}' as kind, cast({{ kind }}_key as {{ rep_ai_type_string() }}) as key
             from replaced
             {%- endfor %}
         ) as listed

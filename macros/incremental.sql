@@ -151,7 +151,7 @@
             select count(*) from {{ affected }}
             where
                 kind = 'everything'
-                and batch > own.batch
+                and batch > (select max(batch) from {{ watermarks }} where model = '{{ name }}')
                 and key in ({{ rep_ai_literals(built_with) }})
                 and listed_by != '{{ name }}'
         ) as changes,

@@ -28,13 +28,13 @@
 
 {# Milliseconds as exact seconds. #}
 {% macro rep_ai_seconds(milliseconds) -%}
-    cast(
-        cast({{ milliseconds }} as decimal(15, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3)
-    )
+    {{ rep_ai_decimal(
+        rep_ai_decimal(milliseconds, 0, 15) ~ ' * ' ~ rep_ai_decimal('0.001', 3, 4), 3
+    ) }}
 {%- endmacro %}
 
 {% macro rep_ai_text(expression) -%}
-    cast({{ expression }} as {{ dbt.type_string() }})
+    cast({{ expression }} as {{ rep_ai_type_string() }})
 {%- endmacro %}
 
 {# Number 1 is the latest record of an id in a dump, the one that counts: at the last position. #}
@@ -168,11 +168,14 @@
 
 {#
     A model with columns of variable `rep_ai_fields` names their entity in `meta.own_fields`. They
-    are made a part of its contract before its table is.
+    are made a part of its contract before its table is, and its types those of the engine.
 #}
 {% macro rep_ai_add_own_fields() -%}
     {%- if execute -%}
         {%- do rep_ai_with_own_fields(model) -%}
+        {%- for column in model.columns.values() if column.data_type -%}
+            {%- do column.update(data_type=rep_ai_column_type(column.data_type)) -%}
+        {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -209,8 +212,8 @@
             'rep_ai_known_types: there is no kind ' ~ kind ~ '; it has action and interaction'
         ) if kind not in ('action', 'interaction') }}
         {%- for type in rep_ai_listed('rep_ai_known_types', types) %}
-    union distinct
-    select '{{ kind }}' as kind, '{{ dbt.escape_single_quotes(type | string) }}' as type
+    {{ rep_ai_union_distinct() }}
+    select '{{ kind }}' as kind, {{ rep_ai_literal(type | string) }} as type
         {%- endfor -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -221,7 +224,7 @@
         ~ '\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000' -%}
     (
         {{ custom_id }} in ('undefined', 'null', '[object Object]', '0')
-        or translate({{ custom_id }}, '{{ white }}', '') = ''
+        or translate({{ custom_id }}, {{ rep_ai_literal(white) }}, '') = ''
     )
 {%- endmacro %}
 

@@ -94,10 +94,10 @@
 {% macro rep_ai_create(table, columns) -%}
     {%- if rep_ai_is_run() -%}
         {%- set relation = rep_ai_beside_deliveries(table) -%}
-        {%- do adapter.cache_added(relation) -%}
+        {%- do adapter.cache_added(relation.incorporate(dbt_created=true)) -%}
         create table if not exists {{ relation }} (
             {%- for column in columns %}
-            {{ column }} {{ dbt.type_bigint() if column == 'batch' else dbt.type_string() }}
+            {{ column }} {{ dbt.type_bigint() if column == 'batch' else rep_ai_type_string() }}
             {{- ',' if not loop.last }}
             {%- endfor %}
         )
@@ -113,7 +113,7 @@
     {%- set node = graph.nodes['seed.rep_ai.' ~ name] if execute else {} -%}
     {%- if rep_ai_is_run() and flags.WHICH == 'run' and not load_relation(rep_ai_relation(node)) -%}
         {%- do adapter.create_schema(rep_ai_relation(node)) -%}
-        {%- do adapter.cache_added(rep_ai_relation(node)) -%}
+        {%- do adapter.cache_added(rep_ai_relation(node).incorporate(dbt_created=true)) -%}
         create table {{ rep_ai_relation(node) }} {{ rep_ai_table_format(node) }} as
         {{ adapter.dispatch('rep_ai_rows_of_seed', 'rep_ai')(node) }}
     {%- endif -%}

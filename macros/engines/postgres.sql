@@ -23,7 +23,7 @@
     {{ text }} collate "C"
 {%- endmacro %}
 
-{% macro postgres__rep_ai_known(value, position, least_or_greatest, direction) -%}
+{% macro postgres__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
     (
         array_agg({{ value }} order by {{ position }} {{ direction }})
         filter (where {{ value }} is not null)

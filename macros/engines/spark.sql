@@ -39,11 +39,18 @@
     extract(dayofweek_iso from {{ timestamp }})
 {%- endmacro %}
 
-{% macro spark__rep_ai_cross_join_days(first_date, last_date) -%}
-    lateral view explode(sequence({{ first_date }}, {{ last_date }})) days as activity_at
+{% macro spark__rep_ai_literal(text) -%}
+    '{{ text | replace('\\', '\\\\') | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{% macro spark__rep_ai_known(value, position, least_or_greatest, direction) -%}
+{% macro spark__rep_ai_days_of(bounds) -%}
+    select days.activity_date
+    from {{ bounds }}
+    lateral view
+        explode(sequence({{ bounds }}.first_date, {{ bounds }}.last_date)) days as activity_date
+{%- endmacro %}
+
+{% macro spark__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
     {{ least_or_greatest }}_by(
         {{ value }}, case when {{ value }} is not null then {{ position }} end
     )

@@ -6,7 +6,7 @@ deliveries as (
 
     select *
     from {{ ref('stg_rep_ai__deliveries') }}
-    where is_retired is not true
+    where not is_retired
 
 ),
 

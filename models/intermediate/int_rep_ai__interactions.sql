@@ -90,7 +90,7 @@ stitched as (
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         {{ dbt.bool_or('window_number = acceptance_window_number and accept') }} as accept,
         min(started_at) as started_at,
-        {{ rep_ai_last_known('ended_at', 'window_number') }} as ended_at,
+        {{ rep_ai_last_known('ended_at', 'window_number', 'timestamp') }} as ended_at,
         max(case when window_number = acceptance_window_number then started_at end)
             as acceptance_started_at,
         max(case when window_number = acceptance_window_number then accept_at end) as accept_at,

@@ -10,7 +10,7 @@
         type
     from {{ ref('rep_ai_action_types') }}
 
-    union distinct
+    {{ rep_ai_union_distinct() }}
 
     select
         {{ dbt.concat(["'interaction:'", 'type']) }} as type_key,
@@ -18,7 +18,7 @@
         type
     from {{ ref('rep_ai_interaction_types') }}
 
-    union distinct
+    {{ rep_ai_union_distinct() }}
 
     select
         {{ dbt.concat(['kind', "':'", 'type']) }} as type_key,

@@ -69,7 +69,7 @@ stitched as (
         count(*) as dump_count,
         count(*) >= 2 or count(ended_at) < count(*) as crossed_midnight,
         min(started_at) as started_at,
-        {{ rep_ai_last_known('ended_at', 'window_number') }} as ended_at
+        {{ rep_ai_last_known('ended_at', 'window_number', 'timestamp') }} as ended_at
     from ranked
     where recency_in_dump = 1
     group by session_id

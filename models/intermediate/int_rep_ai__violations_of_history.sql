@@ -105,7 +105,7 @@ suspect_{{ of.model }} as (
     from merged_{{ of.model }}
     where crossed_midnight
 
-    union distinct
+    {{ rep_ai_union_distinct() }}
 
     select {{ of.id }}
     from records_of_{{ of.model }}
@@ -164,7 +164,7 @@ final as (
         {{ of.id }} as record_id,
         delivery_id,
         {%- for kind in ('session', 'interaction') %}
-        {{ of.id if kind == of.kind else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+        {{ of.id if kind == of.kind else 'cast(null as ' ~ rep_ai_type_string() ~ ')' }}
             as {{ kind }}_id,
         {%- endfor %}
         {{ said }} as detail

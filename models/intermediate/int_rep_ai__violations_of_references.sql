@@ -76,7 +76,7 @@ named_{{ kind }}s as (
     select keys.key as {{ kind }}_id from ({{ keys }}) as keys
     {%- else -%}
     {%- for entity, relation, id in naming -%}
-    {{ 'union distinct' if not loop.first }}
+    {{ rep_ai_union_distinct() if not loop.first }}
     select distinct {{ kind }}_id from {{ relation }}
     {% endfor -%}
     {%- endif %}
@@ -127,7 +127,7 @@ group_members as (
 
 ),
 
-groups as (
+session_groups as (
 
     select
         session_group_id,
@@ -166,7 +166,7 @@ violations as (
         'session_group' as kind,
         session_group_id as key,
         {{ said }} as detail
-    from groups
+    from session_groups
     where {{ condition }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}

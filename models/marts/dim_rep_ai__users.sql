@@ -36,7 +36,7 @@ users as (
         {{ rep_ai_last_known('display_name', 'window_number') }} as display_name,
         {{ rep_ai_last_known('title', 'window_number') }} as title,
         {{- rep_ai_last_own_columns('users') }}
-        {{ rep_ai_last_known('is_active', 'window_number') }} as is_active
+        {{ rep_ai_last_known('is_active', 'window_number', 'boolean') }} as is_active
     from ranked
     where recency_in_dump = 1
     group by user_id

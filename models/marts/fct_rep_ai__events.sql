@@ -27,12 +27,12 @@ events as (
     select
         'session_started' as event_kind,
         session_id as subject_id,
-        cast(null as {{ dbt.type_string() }}) as event_type,
+        cast(null as {{ rep_ai_type_string() }}) as event_type,
         started_at as occurred_at,
         session_id,
         session_group_id,
         visitor_id,
-        cast(null as {{ dbt.type_string() }}) as user_id
+        cast(null as {{ rep_ai_type_string() }}) as user_id
     from sessions
 
     union all
@@ -40,12 +40,12 @@ events as (
     select
         'session_ended' as event_kind,
         session_id as subject_id,
-        cast(null as {{ dbt.type_string() }}) as event_type,
+        cast(null as {{ rep_ai_type_string() }}) as event_type,
         ended_at as occurred_at,
         session_id,
         session_group_id,
         visitor_id,
-        cast(null as {{ dbt.type_string() }}) as user_id
+        cast(null as {{ rep_ai_type_string() }}) as user_id
     from sessions
 
     union all
@@ -58,7 +58,7 @@ events as (
         session_id,
         session_group_id,
         visitor_id,
-        cast(null as {{ dbt.type_string() }}) as user_id
+        cast(null as {{ rep_ai_type_string() }}) as user_id
     from actions
     {% for kind, time in [('started', 'started_at'), ('ended', 'ended_at')] %}
     union all

@@ -48,7 +48,7 @@ collections_missing as (
     select
         'collection_missing' as rule,
         '{{ collection }}' as entity,
-        cast(null as {{ dbt.type_string() }}) as record_id,
+        cast(null as {{ rep_ai_type_string() }}) as record_id,
         delivery_id,
         'absent or null' as detail
     from {{ ref('stg_rep_ai__deliveries') }}

@@ -18,7 +18,7 @@ sessions as (
 
 ),
 
-groups as (
+session_groups as (
 
     select
         {{ rep_ai_local_date('started_at') }} as activity_date,
@@ -61,11 +61,11 @@ interactions as (
 days as (
 
     select activity_date from sessions
-    union distinct
-    select activity_date from groups
-    union distinct
+    {{ rep_ai_union_distinct() }}
+    select activity_date from session_groups
+    {{ rep_ai_union_distinct() }}
     select activity_date from actions
-    union distinct
+    {{ rep_ai_union_distinct() }}
     select activity_date from interactions
 
 ),
@@ -75,7 +75,7 @@ final as (
     select
         days.activity_date,
         coalesce(sessions.session_count, 0) as session_count,
-        coalesce(groups.session_group_count, 0) as session_group_count,
+        coalesce(session_groups.session_group_count, 0) as session_group_count,
         coalesce(sessions.visitor_count, 0) as visitor_count,
         coalesce(actions.action_count, 0) as action_count,
         coalesce(interactions.interaction_count, 0) as interaction_count,
@@ -87,10 +87,10 @@ final as (
             as not_accepted_interaction_count,
         coalesce(interactions.unknown_acceptance_interaction_count, 0)
             as unknown_acceptance_interaction_count,
-        cast(coalesce(groups.active_seconds, 0) as decimal(18, 3)) as active_seconds
+        {{ rep_ai_decimal('coalesce(session_groups.active_seconds, 0)', 3) }} as active_seconds
     from days
     left join sessions on days.activity_date = sessions.activity_date
-    left join groups on days.activity_date = groups.activity_date
+    left join session_groups on days.activity_date = session_groups.activity_date
     left join actions on days.activity_date = actions.activity_date
     left join interactions on days.activity_date = interactions.activity_date
 

@@ -66,6 +66,8 @@ comparable as (
         {%- endfor %}
         nights.window_start_at,
         nights.window_end_at,
+        others.window_start_at as other_start_at,
+        others.window_end_at as other_end_at,
         nights.is_weekend = others.is_weekend as is_alike
     from nights
     inner join nights as others
@@ -76,22 +78,74 @@ comparable as (
 
 ),
 
+counts as (
+    {% for measure in measures %}
+    select
+        '{{ measure }}' as measure,
+        {{ measure }}_count as counted,
+        window_start_at,
+        window_end_at,
+        other_start_at,
+        other_end_at,
+        is_alike
+    from comparable
+    where {{ measure }}_count is not null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
 -- working days and weekends apart where three of the kind are known, else together
+chosen as (
+
+    select *
+    from (
+        select
+            *,
+            count(case when is_alike then 1 end) over (
+                partition by measure, window_start_at, window_end_at
+            ) as alike_count
+        from counts
+    ) as counts_of_kinds
+    where is_alike or alike_count < 3
+
+),
+
+-- in order, numbered from 1; engines disagree on the type of their own medians, or have none
+ordered as (
+
+    select
+        measure,
+        counted,
+        window_start_at,
+        window_end_at,
+        row_number() over (
+            partition by measure, window_start_at, window_end_at
+            order by counted, other_start_at, other_end_at
+        ) as place,
+        count(*) over (partition by measure, window_start_at, window_end_at) as place_count
+    from chosen
+
+),
+
+-- halfway between the two in the middle, which may be one and the same
 usual as (
 
     select
         {%- for measure in measures %}
-        {%- set alike = 'case when is_alike then ' ~ measure ~ '_count end' %}
-        case
-            {%- for counts in [alike, measure ~ '_count'] %}
-            when count({{ counts }}) >= 3
-                then percentile_cont(0.5) within group (order by {{ counts }})
-            {%- endfor %}
-        end as usual_{{ measure }}_count,
+        {%- set both = "sum(case when measure = '" ~ measure ~ "' then counted end)" %}
+        {{ rep_ai_decimal(
+            rep_ai_decimal(both, 0, 15) ~ ' * ' ~ rep_ai_decimal('0.5', 1, 2), 1
+        ) }} as usual_{{ measure }}_count,
         {%- endfor %}
         window_start_at,
         window_end_at
-    from comparable
+    from (
+        select * from ordered where place * 2 in (place_count, place_count + 1)
+        union all
+        select * from ordered where place * 2 in (place_count + 1, place_count + 2)
+    ) as middle
+    where place_count >= 3
     group by window_start_at, window_end_at
 
 ),
@@ -101,7 +155,7 @@ measured as (
     select
         windows.*,
         {%- for measure in measures %}
-        cast(usual.usual_{{ measure }}_count as decimal(18, 1)) as usual_{{ measure }}_count,
+        usual.usual_{{ measure }}_count,
         {%- endfor %}
         coalesce(
             coalesce(windows.action_count, 0) * 5 < usual.usual_action_count, false
@@ -121,14 +175,14 @@ gaps as (
         window_start_at as window_end_at,
         'missing' as status,
         0 as delivery_count,
-        cast(null as {{ dbt.type_string() }}) as version,
+        cast(null as {{ rep_ai_type_string() }}) as version,
         cast(null as {{ dbt.type_bigint() }}) as user_count,
         cast(null as {{ dbt.type_bigint() }}) as visitor_count,
         cast(null as {{ dbt.type_bigint() }}) as session_count,
         cast(null as {{ dbt.type_bigint() }}) as action_count,
         cast(null as {{ dbt.type_bigint() }}) as interaction_count,
         {%- for measure in measures %}
-        cast(null as decimal(18, 1)) as usual_{{ measure }}_count,
+        {{ rep_ai_decimal('null', 1) }} as usual_{{ measure }}_count,
         {%- endfor %}
         false as has_few_actions
     from neighbours

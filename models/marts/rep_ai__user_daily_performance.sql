@@ -69,7 +69,7 @@ percentiles as (
                         seconds_to_accept
                         + (coalesce(next_seconds_to_accept, seconds_to_accept) - seconds_to_accept)
                         * ({{ place }} - wait_number * 10)
-                        * cast(0.1 as decimal(2, 1))
+                        * {{ rep_ai_decimal('0.1', 1, 2) }}
             end
         ) as {{ name }}_seconds_to_accept,
         {%- endfor %}
@@ -87,11 +87,11 @@ final as (
         totals.activity_date,
         totals.interaction_count,
         totals.accepted_interaction_count,
-        cast(round(percentiles.median_seconds_to_accept, 3) as decimal(18, 3))
+        {{ rep_ai_decimal('round(percentiles.median_seconds_to_accept, 3)', 3) }}
             as median_seconds_to_accept,
-        cast(round(percentiles.p90_seconds_to_accept, 3) as decimal(18, 3))
+        {{ rep_ai_decimal('round(percentiles.p90_seconds_to_accept, 3)', 3) }}
             as p90_seconds_to_accept,
-        cast(coalesce(totals.talk_seconds, 0) as decimal(18, 3)) as talk_seconds
+        {{ rep_ai_decimal('coalesce(totals.talk_seconds, 0)', 3) }} as talk_seconds
     from totals
     left join percentiles
         on

@@ -48,22 +48,23 @@ files as (
 final as (
 
     select
-        _delivery_id as delivery_id,
-        load_id,
-        file_url,
-        version,
-        users_count as user_count,
-        unique_visitors_count as visitor_count,
-        unique_visitor_sessions_count as session_count,
-        unique_visitor_session_actions_count as action_count,
-        unique_visitor_session_interactions_count as interaction_count,
-        rejected_records_count as rejected_record_count,
-        first_modified_at as file_modified_at,
-        _delivery_id in (select retired._delivery_id from retired) as is_retired,
-        {{ rep_ai_time('start_time') }} as window_start_at,
-        {{ rep_ai_time('end_time') }} as window_end_at
+        files._delivery_id as delivery_id,
+        files.load_id,
+        files.file_url,
+        files.version,
+        files.users_count as user_count,
+        files.unique_visitors_count as visitor_count,
+        files.unique_visitor_sessions_count as session_count,
+        files.unique_visitor_session_actions_count as action_count,
+        files.unique_visitor_session_interactions_count as interaction_count,
+        files.rejected_records_count as rejected_record_count,
+        files.first_modified_at as file_modified_at,
+        retired._delivery_id is not null as is_retired,
+        {{ rep_ai_time('files.start_time') }} as window_start_at,
+        {{ rep_ai_time('files.end_time') }} as window_end_at
     from files
-    where status = 'loaded' and _dlt_load_id = load_id
+    left join retired on files._delivery_id = retired._delivery_id
+    where files.status = 'loaded' and files._dlt_load_id = files.load_id
 
 )
 

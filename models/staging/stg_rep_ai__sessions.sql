@@ -21,12 +21,10 @@ final as (
         {{ rep_ai_columns_of('unique_visitor_sessions', 'sessions') }}
     from records
     where
-        (records._delivery_id, records._dlt_load_id) in (
-            select
-                deliveries.delivery_id,
-                deliveries.load_id
-            from deliveries
-        )
+        {{ rep_ai_is_pair_of(
+            'records._delivery_id', 'records._dlt_load_id',
+            'deliveries', 'delivery_id', 'load_id'
+        ) }}
 
 )
 

@@ -19,7 +19,9 @@
                 {%- do words.append(column ~ ' ' ~ kind[loop.index0] | string | truncate(60)) -%}
             {%- endfor -%}
             {%- set line = '{}: {}, such as {}'.format(
-                words | join(', '), kind['row_count'], kind['example'] | string | truncate(200)
+                words | join(', '),
+                kind[columns | length],
+                kind[columns | length + 1] | string | truncate(200)
             ) -%}
             {#- %r escapes what could play tricks on a terminal -#}
             {%- do lines.append('    ' ~ ('%r' | format(line))[1:-1]) -%}
