@@ -152,7 +152,7 @@
 {%- endmacro %}
 
 {% macro redshift__rep_ai_recursive() -%}
-    recursive
+    {{ return(' recursive') }}
 {%- endmacro %}
 
 {#

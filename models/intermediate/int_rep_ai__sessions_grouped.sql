@@ -31,7 +31,7 @@
         or {{ rep_ai_is_affected('session_group_id', 'session') }}
 {%- endcall -%}
 
-with {{ rep_ai_recursive() }}
+with{{ rep_ai_recursive() }}
 
 sessions as (
 
