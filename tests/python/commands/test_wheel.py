@@ -25,6 +25,7 @@ OF_DBT = ("analyses", "macros", "models", "seeds", "tests/generic", "tests/singu
 BESIDE = ("dbt_project.yml", "profiles.yml", "selectors.yml")
 # variables that lead elsewhere
 OTHERS = re.compile(r"(DBT|MF_|PG|PIP|PYTHON|REP_AI|UV_|VIRTUAL_ENV)")
+PYENV = ".pyenv/versions/3.1*/bin"
 WAYS = (("uv", "3.11"), ("pip", "3.11"), ("uv", "3.12"), ("uv", "3.13"))
 
 
@@ -108,9 +109,12 @@ def home(
     """An empty home, with the wheel in an environment of its own."""
     way, python = request.param
     folder = tmp_path_factory.mktemp("home")
+    # pyenv's own programs know one version at a time
+    places = [*os.environ["PATH"].split(os.pathsep), *map(str, Path.home().glob(PYENV))]
     found = subprocess.run(
         [BIN / "uv", "python", "find", "--no-python-downloads", "--no-project", python],
         cwd=folder,
+        env={**os.environ, "PATH": os.pathsep.join(places)},
         capture_output=True,
         text=True,
         check=False,
