@@ -124,7 +124,9 @@ def home(
     # hashes would be asked for of the wheel, too
     lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
     pins = re.findall(r"^[a-z0-9].*?(?= \\$)", lock, re.MULTILINE)
-    (folder / "pins.txt").write_text("\n".join(pins), encoding="utf-8")
+    # and pip's constraints have no extras
+    text = "\n".join(re.sub(r"\[.*?\]", "", pin) for pin in pins)
+    (folder / "pins.txt").write_text(text, encoding="utf-8")
     wheel = f"--constraint pins.txt '{built['.whl']}'"
     if way == "uv":
         shell(f"{BIN}/uv venv --quiet --python {found.stdout.strip()} .venv", folder)
