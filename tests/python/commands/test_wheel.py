@@ -164,8 +164,8 @@ def of_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_nothing_to_marts(home: Path, of_checkout: Path) -> None:
     variables = {"HOME": str(home), "PATH": f"{home}/.venv/bin:/usr/bin:/bin"}
 
-    def run(command: str, code: int = 0, folder: Path = home / "visits", **more: str) -> str:
-        return shell(command, folder, code, **variables, **more)
+    def run(command: str, code: int = 0, folder: Path = home / "visits") -> str:
+        return shell(command, folder, code, **variables)
 
     assert "rep-ai init DIR" in run("rep-ai status", 1, home)
     said = run("rep-ai init visits", 0, home)
