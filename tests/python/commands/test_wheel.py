@@ -157,7 +157,7 @@ def of_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run --quiet dumps",
         "export marts",
     ):
-        shell(f"{BIN}/rep-ai {command}", folder, **variables)
+        shell(f"{BIN}/rep-ai {command}", folder, 0, **variables)
     return folder
 
 
