@@ -79,7 +79,7 @@ totals as (
     {% for mart, mart_total, fact, fact_total in pairs %}
     select
         '{{ mart }}' as mart,
-        '{{ mart_total | replace("'", "''") }}' as measure,
+        {{ rep_ai_literal(mart_total) }} as measure,
         of_mart.total_{{ loop.index }} as mart_total,
         of_fact.total_{{ loop.index }} as fact_total
     from totals_of_{{ mart }} as of_mart

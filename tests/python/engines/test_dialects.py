@@ -98,7 +98,11 @@ def faults(sql: str, of: Dialect) -> list[str]:
     for tree in filter(None, trees):
         found += [f"not understood: {c.sql()[:80]}" for c in tree.find_all(exp.Command)]
         for name in tree.find_all(exp.Identifier):
-            if not name.args.get("quoted") and name.name.lower() in of.reserved:
+            # behind the name of a table any word is a column
+            is_column = isinstance(name.parent, exp.Column) and name.parent.args.get("table")
+            if is_column or name.args.get("quoted"):
+                continue
+            if name.name.lower() in of.reserved:
                 found.append(f"reserved: {name.name}")
         for each in tree.find_all(exp.In):
             if isinstance(each.this, exp.Tuple) and each.args.get("query"):

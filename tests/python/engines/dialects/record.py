@@ -88,7 +88,7 @@ def stub(target: str, warehouse: Warehouse) -> None:
         cased = str.upper if target == "snowflake" else str
         return [
             self.Relation.create(
-                database=schema.database,
+                database=cased(schema.database or ""),
                 schema=cased(schema.schema),
                 identifier=cased(name),
                 type=kind,
