@@ -186,6 +186,7 @@ def _adapter(target: str, folder: Path) -> Iterator[tuple[str, Callable[[str], A
     from dbt.config.runtime import RuntimeConfig
     from dbt.flags import set_from_args
     from dbt.mp_context import get_mp_context
+    from dbt_common.context import set_invocation_context
 
     arguments = Namespace(
         project_dir=str(PROJECT),
@@ -195,6 +196,7 @@ def _adapter(target: str, folder: Path) -> Iterator[tuple[str, Callable[[str], A
         vars={},
         threads=None,
     )
+    set_invocation_context(os.environ)
     set_from_args(arguments, {})
     config = RuntimeConfig.from_args(arguments)
     register_adapter(config, get_mp_context())
