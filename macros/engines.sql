@@ -37,10 +37,10 @@
     {{ return(adapter.dispatch('rep_ai_by_code_point', 'rep_ai')(text)) }}
 {%- endmacro %}
 {% macro rep_ai_first_known(value, position, type='string') -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', 'asc', type)) }}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'min', type)) }}
 {%- endmacro %}
 {% macro rep_ai_last_known(value, position, type='string') -%}
-    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', 'desc', type)) }}
+    {{ return(adapter.dispatch('rep_ai_known', 'rep_ai')(value, position, 'max', type)) }}
 {%- endmacro %}
 {% macro rep_ai_regexp_extract(text, pattern) -%}
     {{ return(adapter.dispatch('rep_ai_regexp_extract', 'rep_ai')(text, pattern)) }}
@@ -57,10 +57,8 @@
 {% macro rep_ai_fail(message) -%}
     {{ return(adapter.dispatch('rep_ai_fail', 'rep_ai')(message)) }}
 {%- endmacro %}
-{% macro rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
-    {{ return(adapter.dispatch('rep_ai_is_pair_of', 'rep_ai')(
-        one, other, relation, one_key, other_key
-    )) }}
+{% macro rep_ai_is_pair_of(pair, relation, columns) -%}
+    {{ return(adapter.dispatch('rep_ai_is_pair_of', 'rep_ai')(pair, relation, columns)) }}
 {%- endmacro %}
 {% macro rep_ai_union_distinct() -%}
     {{ return(adapter.dispatch('rep_ai_union_distinct', 'rep_ai')()) }}
@@ -123,11 +121,11 @@
 {%- endmacro %}
 
 {# Whether two values are those of two columns in one row of a relation. #}
-{% macro default__rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
-    ({{ one }}, {{ other }}) in (
+{% macro default__rep_ai_is_pair_of(pair, relation, columns) -%}
+    ({{ pair | join(', ') }}) in (
             select
-                {{ relation }}.{{ one_key }},
-                {{ relation }}.{{ other_key }}
+                {{ relation }}.{{ columns[0] }},
+                {{ relation }}.{{ columns[1] }}
             from {{ relation }}
         )
 {%- endmacro %}

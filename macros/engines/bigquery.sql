@@ -18,13 +18,13 @@
     round(cast({{ expression }} as numeric), {{ scale }})
 {%- endmacro %}
 
-{% macro bigquery__rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
+{% macro bigquery__rep_ai_is_pair_of(pair, relation, columns) -%}
     exists (
             select 1
             from {{ relation }}
             where
-                {{ relation }}.{{ one_key }} = {{ one }}
-                and {{ relation }}.{{ other_key }} = {{ other }}
+                {{ relation }}.{{ columns[0] }} = {{ pair[0] }}
+                and {{ relation }}.{{ columns[1] }} = {{ pair[1] }}
         )
 {%- endmacro %}
 
@@ -67,9 +67,11 @@
             as activity_date
 {%- endmacro %}
 
-{% macro bigquery__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro bigquery__rep_ai_known(value, position, least_or_greatest, type) -%}
     array_agg(
-        {{ value }} ignore nulls order by {{ position }} {{ direction }} limit 1
+        {{ value }} ignore nulls
+        order by {{ position }} {{ 'asc' if least_or_greatest == 'min' else 'desc' }}
+        limit 1
     )[safe_offset(0)]
 {%- endmacro %}
 

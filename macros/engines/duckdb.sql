@@ -14,7 +14,7 @@
     end
 {%- endmacro %}
 
-{% macro duckdb__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro duckdb__rep_ai_known(value, position, least_or_greatest, type) -%}
     arg_{{ least_or_greatest }}({{ value }}, {{ position }})
 {%- endmacro %}
 

@@ -23,9 +23,12 @@
     {{ text }} collate "C"
 {%- endmacro %}
 
-{% macro postgres__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro postgres__rep_ai_known(value, position, least_or_greatest, type) -%}
     (
-        array_agg({{ value }} order by {{ position }} {{ direction }})
+        array_agg(
+            {{ value }}
+            order by {{ position }} {{ 'asc' if least_or_greatest == 'min' else 'desc' }}
+        )
         filter (where {{ value }} is not null)
     )[1]
 {%- endmacro %}

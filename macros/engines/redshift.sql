@@ -17,8 +17,8 @@
     {{ return('varchar(65535)' if data_type | lower in ('text', 'string') else data_type) }}
 {%- endmacro %}
 
-{% macro redshift__rep_ai_is_pair_of(one, other, relation, one_key, other_key) -%}
-    {{ bigquery__rep_ai_is_pair_of(one, other, relation, one_key, other_key) }}
+{% macro redshift__rep_ai_is_pair_of(pair, relation, columns) -%}
+    {{ bigquery__rep_ai_is_pair_of(pair, relation, columns) }}
 {%- endmacro %}
 
 {% macro redshift__rep_ai_union_distinct() -%}
@@ -89,7 +89,7 @@
 {%- endmacro %}
 
 {# Neither arrays nor `max_by` are there: the place, as digits, goes before the value. #}
-{% macro redshift__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro redshift__rep_ai_known(value, position, least_or_greatest, type) -%}
     {%- set text -%}
         {%- if type == 'boolean' -%}
             case when {{ value }} then 'true' else 'false' end

@@ -51,7 +51,7 @@
         ) as days
 {%- endmacro %}
 
-{% macro snowflake__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro snowflake__rep_ai_known(value, position, least_or_greatest, type) -%}
     {{ least_or_greatest }}_by(
         {{ value }}, case when {{ value }} is not null then {{ position }} end
     )

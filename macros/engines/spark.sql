@@ -50,7 +50,7 @@
         explode(sequence({{ bounds }}.first_date, {{ bounds }}.last_date)) days as activity_date
 {%- endmacro %}
 
-{% macro spark__rep_ai_known(value, position, least_or_greatest, direction, type) -%}
+{% macro spark__rep_ai_known(value, position, least_or_greatest, type) -%}
     {{ least_or_greatest }}_by(
         {{ value }}, case when {{ value }} is not null then {{ position }} end
     )

@@ -22,8 +22,8 @@ final as (
     from records
     where
         {{ rep_ai_is_pair_of(
-            'records._delivery_id', 'records._dlt_load_id',
-            'deliveries', 'delivery_id', 'load_id'
+            ['records._delivery_id', 'records._dlt_load_id'],
+            'deliveries', ['delivery_id', 'load_id']
         ) }}
 
 )

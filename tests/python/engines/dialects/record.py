@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import agate
-from dbt.adapters.base import BaseAdapter
+from dbt.adapters.base.impl import BaseAdapter
 from dbt.adapters.contracts.connection import AdapterResponse, ConnectionState
 from dbt.cli.main import dbtRunner
 from dbt_common.clients.agate_helper import Integer
@@ -160,7 +160,7 @@ def main(target: str, project: str, folder: str) -> None:
         warehouse.is_night, warehouse.sent = night, []
         # tests are sent in one of them, to save time
         less = [] if night else ["--exclude-resource-type", "test"]
-        build = dbtRunner(manifest=manifest).invoke(["build", *options, *less])
+        build: Any = dbtRunner(manifest=manifest).invoke(["build", *options, *less])
         failed = [str(r.message) for r in build.result or [] if r.status in ("error", "fail")]
         assert build.success, (build.exception, failed[:5])
         result["night" if night else "first"] = warehouse.sent
