@@ -20,3 +20,18 @@
 {% macro default__rep_ai_maintain(table, keep_days) -%}
     {{ return([]) }}
 {%- endmacro %}
+
+{# Print, as JSON, which models the next run would build anew; `rep-ai run --dry-run` asks. #}
+{% macro rep_ai_say_changed_code() -%}
+    {%- set noted, changed = {}, [] -%}
+    {%- if load_relation(rep_ai_watermarks()) -%}
+        {%- for row in run_query('select model, code from ' ~ rep_ai_watermarks()).rows -%}
+            {%- do noted.update({row[0]: row[1]}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- for node in rep_ai_watched_nodes() if noted.get(node.name)
+        and noted.get(node.name) != rep_ai_code(node) -%}
+        {%- do changed.append(node.name) -%}
+    {%- endfor -%}
+    {%- do print(tojson(changed, sort_keys=true)) -%}
+{%- endmacro %}
