@@ -51,8 +51,9 @@
     {%- set found = run_query(rep_ai_compare_query(
         production, here, compared | map('last') | list, keys, others
     )).rows[0] | list -%}
-    {%- for name in others if found[4 + loop.index0] -%}
-        {%- do said.append('`' ~ name ~ '` differs in ' ~ found[4 + loop.index0]) -%}
+    {%- for name in others -%}
+        {%- set count = found[4 + loop.index0] -%}
+        {%- do said.append('`' ~ name ~ '` differs in ' ~ count) if count -%}
     {%- endfor -%}
     {{ return((found[:4] + [said | join('; ')]) | join(' | ')) }}
 {%- endmacro %}

@@ -33,14 +33,14 @@ class Node(msgspec.Struct):
         return self.resource_type == "model" and self.fqn[1] == "marts"
 
 
-class _Source(msgspec.Struct):
+class _Group(msgspec.Struct):
     package_name: str
-    source_meta: dict[str, Any]
+    config: dict[str, Any] = {}
 
 
 class _Manifest(msgspec.Struct):
     nodes: dict[str, Node]
-    sources: dict[str, _Source]
+    groups: dict[str, _Group]
 
 
 def nodes(target: str) -> dict[str, Node]:
@@ -53,8 +53,8 @@ def nodes(target: str) -> dict[str, Node]:
         ProjectError: dbt cannot read the project.
     """
     manifest = _read()
-    sources = (each for each in manifest.sources.values() if each.package_name == PACKAGE)
-    if {each.source_meta.get("target") for each in sources} != {target}:
+    groups = (each for each in manifest.groups.values() if each.package_name == PACKAGE)
+    if {each.config.get("meta", {}).get("target") for each in groups} != {target}:
         project.make_target_path()
         said: list[str] = []
         if project.dbt(["--quiet", "parse"], target=target, say=said.append):
