@@ -94,10 +94,10 @@ def test_a_change_is_shown_beside_production(
     groups = folder / "ours" / "models" / "marts" / "fct_rep_ai__session_groups.sql"
     replace(groups, "        dated.referrer,\n", "        upper(dated.referrer) as referrer,\n")
     long_visits = folder / "visits" / "models" / "long_visits.sql"
-    replace(long_visits, "active_seconds > 600", "active_seconds > 300")
+    replace(long_visits, "active_seconds > 600", "active_seconds > 1")
     replace(long_visits, "    active_seconds\n", "    active_seconds,\n    ended_at\n")
     unit_test = folder / "visits" / "models" / "models.yml"
-    text = unit_test.read_text(encoding="utf-8").replace("600", "300")
+    text = unit_test.read_text(encoding="utf-8").replace("600", "1")
     unit_test.write_text(text, encoding="utf-8")
 
     summary = folder / "summary.md"
