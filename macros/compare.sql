@@ -49,7 +49,7 @@
     {%- set keys = grain if grain and grain | reject('in', names) | list == [] else names -%}
     {%- set others = names | reject('in', keys) | list -%}
     {%- set found = run_query(rep_ai_compare_query(
-        production, here, compared | map('last') | list, keys, others
+        [production, here], compared | map('last') | list, keys, others
     )).rows[0] | list -%}
     {%- for name in others -%}
         {%- set count = found[4 + loop.index0] -%}
@@ -59,18 +59,18 @@
 {%- endmacro %}
 
 {# One row: how many rows are only there, only here, in both, and differ; then in each column. #}
-{% macro rep_ai_compare_query(production, here, columns, keys, others) -%}
+{% macro rep_ai_compare_query(tables, columns, keys, others) -%}
     with
 
     rows_of_both as (
 
         select {{ columns | join(', ') }}, 1 as in_production, 0 as is_here
-        from {{ production }}
+        from {{ tables[0] }}
 
         union all
 
         select {{ columns | join(', ') }}, 0 as in_production, 1 as is_here
-        from {{ here }}
+        from {{ tables[1] }}
 
     ),
 
