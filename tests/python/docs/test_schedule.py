@@ -168,8 +168,8 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sample(
         folder / "dumps", days=3, sessions_per_day=30, first_day=first_day, redelivery=False
     )
-    for command in (["dbt", "--quiet", "deps"], ["dbt", "--quiet", "parse"]):
-        subprocess.run([BIN / command[0], *command[1:]], cwd=folder, check=True)
+    for command in ("deps", "parse"):
+        subprocess.run([BIN / "dbt", "--quiet", command], cwd=folder, check=True)
     return folder
 
 
@@ -178,7 +178,7 @@ def python_of(scheduler: str, requirements: tuple[str, ...]) -> Path:
     folder = PROJECT / "target" / "schedulers" / scheduler
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *requirements], check=True)
         (folder / "ready").touch()
     return folder / "bin" / "python"
@@ -208,7 +208,7 @@ def test_an_example_builds_a_night(example: str, visits: Path, tmp_path: Path) -
         "DO_NOT_TRACK": "1",
     }
     if scheduler == "airflow":
-        migrate = [python, "-m", "airflow", "db", "migrate"]
+        migrate = [str(python), "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=variables, cwd=tmp_path, check=True, capture_output=True)
     run = subprocess.run(
         [python, "-c", program],
