@@ -1,4 +1,6 @@
-"""What a night costs on 30, 90 and 365 days of history, against a full refresh; on DuckDB.
+"""What a night costs on 30, 90 and 365 days of history, against a full refresh.
+
+On DuckDB, or with `--target postgres` on a throwaway server.
 
 A history is two weeks of sample dumps, landed once and repeated with other ids and later times. All
 but its last night are built anew, then the last one comes. Times are those that dbt reports for
@@ -16,13 +18,20 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import duckdb
+import psycopg2
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "tests/python/shared"))
+
+from postgres import server  # noqa: E402 - the tests' own, which no package holds
+
 PROGRAM = Path(sys.executable).parent
 DAYS = [int(days) for days in os.environ.get("REP_AI_BENCH_DAYS", "30 90 365").split()]
 NIGHTS = 14
@@ -36,9 +45,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, nargs="+", default=DAYS)
     parser.add_argument("--sessions", type=int, default=10_000, help="a day")
+    parser.add_argument("--target", choices=["dev", "postgres"], default="dev")
     parser.add_argument("--threads", type=int, default=1, help="models at a time")
     options = parser.parse_args()
-    with TemporaryDirectory(prefix="rep_ai_bench_") as name:
+    on_server = options.target == "postgres"
+    with (
+        TemporaryDirectory(prefix="rep_ai_bench_") as name,
+        server() if on_server else nullcontext({}) as variables,
+    ):
+        os.environ.update(variables)
         folder = Path(name)
         template = folder / "template.duckdb"
         sample = ["--days", str(NIGHTS), "--sessions-per-day", str(options.sessions)]
@@ -49,7 +64,9 @@ def main() -> None:
         for days in options.days:
             database = folder / f"{days}.duckdb"
             repeat(template, database, days)
-            measured[days] = measure(folder, database, options.threads)
+            if on_server:
+                copy(database)
+            measured[days] = measure(folder, None if on_server else database, options.threads)
             database.unlink()
         show(measured)
 
@@ -59,7 +76,7 @@ def run(folder: Path, *command: str, database: Path | None = None) -> None:
     environment = {
         **os.environ,
         "REP_AI_DUCKDB": str(database),
-        "REP_AI_TARGET": "dev",
+        "REP_AI_TARGET": "dev" if database else "postgres",
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
         "DBT_PROJECT_DIR": str(PROJECT),
@@ -117,23 +134,58 @@ def later(table: str, column: str, period: int) -> str:
     return f"{column} || '{period}'" if column == "file_url" else column
 
 
-def measure(folder: Path, database: Path, threads: int) -> dict[str, dict[str, float]]:
+def copy(database: Path) -> None:
+    """Copy the raw tables to the server, in place of all that it holds."""
+    execute = on(None)
+    for schema in ("rep_ai", "rep_ai_staging", "rep_ai_intermediate", "rep_ai_raw"):
+        execute(f"drop schema if exists {schema} cascade")
+    execute("create schema rep_ai_raw")
+    csv = database.with_suffix(".csv")
+    with duckdb.connect(str(database)) as source, psycopg2.connect("") as target:
+        for (table,) in source.execute("select table_name from duckdb_tables()").fetchall():
+            columns = ", ".join(
+                f'"{name}" {kind}'
+                for name, kind in source.execute(
+                    "select column_name, data_type from duckdb_columns() where table_name = ?",
+                    [table],
+                ).fetchall()
+            )
+            source.execute(f"copy rep_ai_raw.{table} to '{csv}' (header false)")
+            with target.cursor() as cursor, csv.open() as rows:
+                cursor.execute(f"create table rep_ai_raw.{table} ({columns})")
+                cursor.copy_expert(f"copy rep_ai_raw.{table} from stdin (format csv)", rows)
+            csv.unlink()
+
+
+def on(database: Path | None) -> Callable[[str], None]:
+    """What runs a statement: in the file, or on the server where there is none."""
+
+    def execute(statement: str) -> None:
+        if database:
+            with duckdb.connect(str(database)) as connection:
+                connection.execute(statement)
+        else:
+            with psycopg2.connect("") as connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    return execute
+
+
+def measure(folder: Path, database: Path | None, threads: int) -> dict[str, dict[str, float]]:
     """Seconds of each model in a full refresh and in a night, and what the whole took."""
-    last = "start_time = (select max(start_time) from rep_ai_raw.deliveries)"
-    with duckdb.connect(str(database)) as connection:
-        connection.execute(
-            f"create table rep_ai_raw.night as from rep_ai_raw.deliveries where {last}"
-        )
-        connection.execute(f"delete from rep_ai_raw.deliveries where {last}")
+    deliveries, night = "rep_ai_raw.deliveries", "rep_ai_raw.night"
+    last = f"start_time = (select max(start_time) from {deliveries})"
+    execute = on(database)
+    execute(f"create table {night} as select * from {deliveries} where {last}")
+    execute(f"delete from {deliveries} where {last}")
     full = build(folder, database, threads)
-    with duckdb.connect(str(database)) as connection:
-        connection.execute("insert into rep_ai_raw.deliveries from rep_ai_raw.night")
+    execute(f"insert into {deliveries} select * from {night}")
     # by the time of a night the system has long written what the build before it made
     os.sync()
     return {"full refresh": full, "a night": build(folder, database, threads)}
 
 
-def build(folder: Path, database: Path, threads: int) -> dict[str, float]:
+def build(folder: Path, database: Path | None, threads: int) -> dict[str, float]:
     """Seconds of each model and of all tests, of both runs as a whole, and GB of memory at most."""
     at_a_time = ["--threads", str(threads)]
     selection = [*at_a_time, "--exclude-resource-type", "test"]
@@ -151,7 +203,7 @@ def build(folder: Path, database: Path, threads: int) -> dict[str, float]:
     }
 
 
-def timed(folder: Path, *command: str, database: Path) -> float:
+def timed(folder: Path, *command: str, database: Path | None) -> float:
     """Run dbt, and the seconds that it took."""
     start = perf_counter()
     run(folder, "dbt", "--quiet", *command, database=database)
