@@ -68,6 +68,8 @@
     {#- it takes what a run has just listed for next to nothing, and loops over it for hours; to
         have it counted would let models wait for each other; until the transaction ends -#}
     set local enable_nestloop = off;
+    {#- a list of keys that does not fit is gone through for each row -#}
+    set local work_mem = '128MB';
     set local jit = off
 {%- endmacro %}
 

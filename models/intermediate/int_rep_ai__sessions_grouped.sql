@@ -50,12 +50,13 @@ sessions as (
 ends as (
 
     select
-        session_id,
-        session_group_id
-    from {{ this }}
+        held.session_id,
+        held.session_group_id
+    from {{ this }} as held
+    left join sessions on held.session_id = sessions.session_id
     where
-        session_id in (select sessions.label from sessions)
-        and session_id not in (select sessions.session_id from sessions)
+        held.session_id in (select labelled.label from sessions as labelled)
+        and sessions.session_id is null
 
 ),
 

@@ -31,7 +31,7 @@
         ['unique_visitor_session_actions', actions, 'action_id'], interaction
     ]],
     'visitor': [ref('dim_rep_ai__visitors'), [['unique_visitor_sessions', sessions, 'session_id']]],
-    'user': ['known_users', [interaction]],
+    'user': ['current_users', [interaction]],
 } -%}
 
 {#- rule, condition, and what is said -#}
@@ -60,7 +60,7 @@ deliveries as (
 
 ),
 
-known_users as (
+current_users as (
 
     select users.user_id
     from {{ rep_ai_named(ref('stg_rep_ai__users')) }} as users
@@ -83,17 +83,21 @@ named_{{ kind }}s as (
 
 ),
 
--- they are few
-unknown_{{ kind }}s as (
+known_{{ kind }}s as (
 
     select {{ kind }}_id
-    from named_{{ kind }}s
-    where
-        {{ kind }}_id not in (
-            select known.{{ kind }}_id
-            from {{ rep_ai_named(known) }} as known
-            where known.{{ kind }}_id in (select {{ kind }}_id from named_{{ kind }}s)
-        )
+    from {{ rep_ai_named(known) }} as known
+    where {{ kind }}_id in (select named.{{ kind }}_id from named_{{ kind }}s as named)
+
+),
+
+-- they are few; not by `not in`, for which PostgreSQL goes through a long list for each row
+unknown_{{ kind }}s as (
+
+    select named.{{ kind }}_id
+    from named_{{ kind }}s as named
+    left join known_{{ kind }}s as known on named.{{ kind }}_id = known.{{ kind }}_id
+    where known.{{ kind }}_id is null
 
 ),
 

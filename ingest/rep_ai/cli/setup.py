@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from rep_ai.cli.errors import DONE, FAILED, reported
+from rep_ai.cli.errors import reported
 from rep_ai.cli.options import target_option, vars_option
+from rep_ai.errors import DONE, FAILED
 
 # what `rep-ai COMMAND --help` ends with
 EXAMPLES = {

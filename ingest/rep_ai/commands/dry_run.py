@@ -14,7 +14,8 @@ from rep_ai.commands.ingest import note, unsettled
 from rep_ai.commands.retire import retired
 from rep_ai.console.tables import show_table
 from rep_ai.dump.document import read_time
-from rep_ai.errors import DONE, FAILED, SOME_REJECTED
+from rep_ai.errors import DONE, FAILED, SOME_REJECTED, ProjectError
+from rep_ai.installed import PACKAGE
 from rep_ai.landing import ledger as ledgers
 from rep_ai.landing import sources
 from rep_ai.landing.destinations import of_target
@@ -161,12 +162,12 @@ def _file(result: FileResult, windows: Windows) -> Row:
 def _changed_models(target: str | None, variables: dict[str, Any]) -> list[str]:
     """Models that the next run would build anew, since their code or a variable has changed."""
     said: list[str] = []
-    operation = ["--quiet", "run-operation", f"{project.PACKAGE}.rep_ai_say_changed_code"]
+    operation = ["--quiet", "run-operation", f"{PACKAGE}.rep_ai_say_changed_code"]
     if variables:
         operation += ["--vars", project.vars_text(variables)]
     project.make_target_path()
     if project.dbt(operation, target=target, say=said.append):
-        raise project.ProjectError(f"dbt cannot tell what has changed: {' '.join(said)}")
+        raise ProjectError(f"dbt cannot tell what has changed: {' '.join(said)}")
     names: list[str] = json.loads(next(line for line in reversed(said) if line.startswith("[")))
     return names
 

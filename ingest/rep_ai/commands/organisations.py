@@ -12,7 +12,7 @@ import click
 import yaml
 
 from rep_ai import project
-from rep_ai.errors import DONE, FAILED, SOME_REJECTED
+from rep_ai.errors import DONE, FAILED, SOME_REJECTED, ProjectError
 from rep_ai.words import one_line
 
 NAME = "rep_ai.yml"
@@ -57,9 +57,9 @@ def read(target: str | None = None) -> list[Organisation]:
         listed = content["organisations"]
         items = [(str(name), dict(settings)) for name, settings in listed.items()]
     except OSError as error:
-        raise project.ProjectError(f"{path} cannot be read: {error.strerror}") from None
+        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise project.ProjectError(
+        raise ProjectError(
             f"{path} cannot be read: {one_line(error)}",
             to_do="it holds `organisations:`, and of each its name and `sources:`",
         ) from None
@@ -68,7 +68,7 @@ def read(target: str | None = None) -> list[Organisation]:
     for name, settings in items:
         organisation, place = _organisation(name, settings, target)
         if place in places:
-            raise project.ProjectError(
+            raise ProjectError(
                 f"{name} and {places[place]} would be in one place",
                 where=str(path),
                 to_do="give each a database or a schema of its own",
@@ -96,7 +96,7 @@ def _organisation(
     elif not isinstance(variables, dict) or "rep_ai_source_schema" in variables:
         flaw = "vars is a mapping, and has no rep_ai_source_schema: schema decides that"
     if flaw:
-        raise project.ProjectError(flaw, where=f"{NAME}: {name}")
+        raise ProjectError(flaw, where=f"{NAME}: {name}")
     own = {str(k): str(v) for k, v in (settings.get("environment") or {}).items()}
     used = project.profile(target or settings.get("target"), {**os.environ, **own})
     is_file = used.output.get("type") == "duckdb"
@@ -116,7 +116,7 @@ def _organisation(
     }
     output = project.profile(used.target, {**os.environ, **environment}).output
     if schema and output.get("schema") != schema:
-        raise project.ProjectError(
+        raise ProjectError(
             f"target {used.target!r} has the schema {output.get('schema')!r} for all",
             where=f"{NAME}: {name}",
             to_do="in profiles.yml write schema: \"{{ env_var('REP_AI_SCHEMA', 'rep_ai') }}\"",

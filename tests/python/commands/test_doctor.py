@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 from click.testing import CliRunner, Result
 
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai import installed
 from rep_ai.cli import main
 from rep_ai.cli.setup import EXAMPLES

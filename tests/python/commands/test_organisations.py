@@ -21,11 +21,12 @@ import yaml
 
 import pages
 from dumps import DAY, NIGHT, document, write
-from marts import PROJECT, environment
+from marts import environment
+from processes import PROJECT
 from rep_ai.commands import organisations
+from rep_ai.errors import ProjectError
 from rep_ai.landing.destinations import of_target
 from rep_ai.landing.errors import DestinationError
-from rep_ai.project import ProjectError
 from replay import postgres_connection
 
 ACME, GLOBEX = "acme", "globex"
