@@ -18,7 +18,7 @@ import zstandard
 import pages
 from dumps import document, write
 from loads import Place, difference
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai.landing import upkeep
 from rep_ai.landing.raw_tables import TABLES
 

@@ -17,7 +17,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from marts import PROJECT
+from processes import PROJECT
 
 BIN = Path(sys.executable).parent
 # what makes a project of dbt, and is no Python

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import yaml
 
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai.cli import main as cli
 from rep_ai.sample import write_sample
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,13 +16,14 @@ import pytest
 import yaml
 from test_engines import Table, fetch
 
-from marts import PROJECT, RAW_SCHEMA, environment
+import processes
+from marts import RAW_SCHEMA, environment
+from processes import PROJECT
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import Destination, DuckDB
 from rep_ai.landing.destinations.postgres import Postgres
 from rep_ai.sample import write_sample
 from replay import postgres_connection
-from warehouse import DBT
 
 EXAMPLE = PROJECT / "docs" / "examples" / "package"
 # what the example says in its own way, as the checkout is told it
@@ -87,17 +86,12 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 
 def dbt(folder: Path, variables: dict[str, str], *commands: Sequence[str]) -> str:
     """Run commands of dbt in a folder; what they said."""
-    run = subprocess.run(
-        [sys.executable, "-c", DBT, json.dumps(commands)],
-        cwd=folder,
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout
-    return run.stdout
+    said = ""
+    for command in commands:
+        done = processes.run("dbt", *command, variables=variables, cwd=folder)
+        assert done.returncode == 0, done.stdout
+        said += done.stdout
+    return said
 
 
 def consumer(folder: Path, change: Callable[[dict[str, Any]], None] | None = None) -> Path:

@@ -28,9 +28,9 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 from test_engines import canonical_or_none, is_json, metadata_texts, unlisted_texts
 
-from marts import PROJECT
 from oracle import from_metadata
 from oracle.json_text import as_text, canonical, canonical_json, engines_may_differ, parse_json
+from processes import PROJECT
 
 DIALECTS = ("snowflake", "databricks", "bigquery", "redshift")
 HERE = Path(__file__).parent / "dialects"

@@ -15,7 +15,7 @@ import yaml
 from test_consumer import WITHOUT_TESTS, consumer, dbt
 from test_engines import Table, fetch
 
-from marts import PROJECT
+from processes import PROJECT
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations.postgres import Postgres
 from rep_ai.sample import write_sample
