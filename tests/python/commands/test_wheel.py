@@ -142,7 +142,7 @@ def home(
 def rows(exported: Path) -> dict[str, list[tuple[Any, ...]]]:
     # in an order of their own: engines keep none
     return {
-        path.stem: duckdb.sql(f"select * from '{path}' order by all").fetchall()
+        path.stem: duckdb.execute(f"select * from '{path}' order by all").fetchall()
         for path in exported.glob("*.parquet")
     }
 
