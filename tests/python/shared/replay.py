@@ -885,7 +885,11 @@ class Replay:
     def _failing_test(self, model: dict[str, Any]) -> None:
         """A build that breaks off after one model: what is downstream is skipped."""
         path = self._project / "tests" / "replay_fails.sql"
-        path.write_text(f"select 1 as failing -- {{{{ ref('{model['name']}') }}}}\n")
+        # of the project's group, as some models are private to it
+        path.write_text(
+            "{{ config(group='rep_ai') }}\n"
+            f"select 1 as failing -- {{{{ ref('{model['name']}') }}}}\n"
+        )
         run = self._dbt("build", "--exclude", "test_type:generic")
         run.ends_with(1)
         statuses = self.incremental.statuses()
