@@ -6,7 +6,7 @@ deliveries as (
 
     select *
     from {{ ref('stg_rep_ai__deliveries') }}
-    where not is_retired
+    where not coalesce(is_retired, false)
 
 ),
 

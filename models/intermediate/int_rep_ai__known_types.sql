@@ -4,27 +4,33 @@
 {{ config(materialized='incremental') }}
 
 {%- set listed_types %}
-    select
-        {{ dbt.concat(["'action:'", 'type']) }} as type_key,
-        'action' as kind,
-        type
-    from {{ ref('rep_ai_action_types') }}
-
-    {{ rep_ai_union_distinct() }}
-
-    select
-        {{ dbt.concat(["'interaction:'", 'type']) }} as type_key,
-        'interaction' as kind,
-        type
-    from {{ ref('rep_ai_interaction_types') }}
-
-    {{ rep_ai_union_distinct() }}
-
-    select
-        {{ dbt.concat(['kind', "':'", 'type']) }} as type_key,
+    select distinct
+        type_key,
         kind,
         type
-    from ({{ rep_ai_own_types() }}) as own
+    from (
+        select
+            {{ dbt.concat(["'action:'", 'type']) }} as type_key,
+            'action' as kind,
+            type
+        from {{ ref('rep_ai_action_types') }}
+
+        union all
+
+        select
+            {{ dbt.concat(["'interaction:'", 'type']) }} as type_key,
+            'interaction' as kind,
+            type
+        from {{ ref('rep_ai_interaction_types') }}
+
+        union all
+
+        select
+            {{ dbt.concat(['kind', "':'", 'type']) }} as type_key,
+            kind,
+            type
+        from ({{ rep_ai_own_types() }}) as own
+    ) as listed
 {%- endset -%}
 
 {%- call rep_ai_incremental(replaces={'known_type': 'type_key'}, opens_batch=true) %}

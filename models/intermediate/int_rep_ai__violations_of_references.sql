@@ -85,9 +85,9 @@ named_{{ kind }}s as (
 
 known_{{ kind }}s as (
 
-    select {{ kind }}_id
+    select known.{{ kind }}_id
     from {{ rep_ai_named(known) }} as known
-    where {{ kind }}_id in (select named.{{ kind }}_id from named_{{ kind }}s as named)
+    where known.{{ kind }}_id in (select named.{{ kind }}_id from named_{{ kind }}s as named)
 
 ),
 
