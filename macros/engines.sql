@@ -84,6 +84,14 @@
 {% macro rep_ai_set_watermark(batch=none, code=none) -%}
     {{ return(adapter.dispatch('rep_ai_set_watermark', 'rep_ai')(batch, code)) }}
 {%- endmacro %}
+{#
+    Whether a record's id is one of the keys of its kind, session or interaction; `keys` is a query
+    without NULL. Engines with indexes look the keys up.
+#}
+{% macro rep_ai_is_key_of_record(id, keys, kind) -%}
+    {{ return(adapter.dispatch('rep_ai_is_key_of_record', 'rep_ai')(id, keys, kind)) }}
+{%- endmacro %}
+
 {% macro rep_ai_is_one_of_few(value, keys) -%}
     {{ return(adapter.dispatch('rep_ai_is_one_of_few', 'rep_ai')(value, keys)) }}
 {%- endmacro %}
@@ -236,6 +244,10 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 {%- endmacro %}
 
 {# Whether a value is one of a query's, which gives but few. #}
+{% macro default__rep_ai_is_key_of_record(id, keys, kind) -%}
+    {{ id }} in ({{ keys }})
+{%- endmacro %}
+
 {% macro default__rep_ai_is_one_of_few(value, keys) -%}
     {{ value }} in ({{ keys }})
 {%- endmacro %}

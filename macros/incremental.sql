@@ -73,11 +73,11 @@
     {%- if keys is none -%}
         {{ records }}.{{ id }} is not null
     {%- else -%}
-        {{ records }}.{{ id }} in ({{ keys }})
+        {{ rep_ai_is_key_of_record(records ~ '.' ~ id, keys, kind) }}
         and {{ records }}.delivery_id in (
             select held.delivery_id
             from {{ rep_ai_named(staging) }} as held
-            where held.{{ id }} in ({{ keys }})
+            where {{ rep_ai_is_key_of_record('held.' ~ id, keys, kind) }}
         )
     {%- endif -%}
 {%- endmacro %}

@@ -59,6 +59,16 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro postgres__rep_ai_is_key_of_record(id, keys, kind) -%}
+    {#- without the index each record would be compared with each key -#}
+    {%- set index = "to_regclass('" ~ var('rep_ai_source_schema') ~ '.rep_ai_' ~ kind ~ "_id')" -%}
+    {%- if execute and run_query('select ' ~ index ~ ' is not null').rows[0][0] -%}
+        {{ id }} = any(array({{ keys }}))
+    {%- else -%}
+        {{ id }} in ({{ keys }})
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro postgres__rep_ai_is_one_of_few(value, keys) -%}
     {#- unlike `in` it reaches into views, which otherwise type all records of all dumps first -#}
     {{ value }} = any(array({{ keys }}))
@@ -101,6 +111,25 @@
         if to_regnamespace('{{ schema }}') is null then
             create schema {{ schema }};
         end if;
+        -- a night's records are looked up, whatever the length of the history
+        {%- set raw = adapter.quote(var('rep_ai_source_schema')) %}
+        begin
+            {%- for collection in ('sessions', 'session_actions', 'session_interactions') %}
+            create index if not exists rep_ai_{{ collection }}_delivery_id
+            on {{ raw }}.unique_visitor_{{ collection }} (_delivery_id);
+            {%- endfor %}
+            {%- for kind, collection in [
+                ('session', 'sessions'), ('interaction', 'session_interactions'),
+            ] %}
+            create index if not exists rep_ai_{{ kind }}_id
+            on {{ raw }}.unique_visitor_{{ collection }} (
+                (coalesce({{ rep_ai_id('id') }}, {{ rep_ai_id('_key') }}))
+            );
+            {%- endfor %}
+        exception
+            -- without them it takes longer; nothing may be landed yet
+            when insufficient_privilege or undefined_table then null;
+        end;
         -- the planner knows nothing of what was just loaded
         for raw_table in
             select relid from pg_stat_user_tables
