@@ -98,6 +98,10 @@
 {% macro rep_ai_lock() -%}
     {{ return(adapter.dispatch('rep_ai_lock', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
+{% macro rep_ai_drop_old_view() -%}
+    {{ return(adapter.dispatch('rep_ai_drop_old_view', 'rep_ai')()
+        if execute and model.config.materialized == 'view') }}
+{%- endmacro %}
 {% macro rep_ai_plan() -%}
     {{ return(adapter.dispatch('rep_ai_plan', 'rep_ai')() if rep_ai_is_at_work()) }}
 {%- endmacro %}
@@ -241,6 +245,10 @@ walked_{{ round + 1 }} as {{ rep_ai_materialized() }} (
 
 {# Let another process that builds the same model, or opens a batch too, come to its end. #}
 {% macro default__rep_ai_lock() -%}
+{%- endmacro %}
+
+{# Before a view that the engine would not replace. #}
+{% macro default__rep_ai_drop_old_view() -%}
 {%- endmacro %}
 
 {# Whether a value is one of a query's, which gives but few. #}

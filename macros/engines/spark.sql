@@ -234,6 +234,19 @@ walked_{{ rounds }} as (
     {%- if parted_by %} partitioned by ({{ parted_by }}){% endif %}
 {%- endmacro %}
 
+{#
+    Where Iceberg keeps views in a Hive metastore, `create or replace view` leaves the text that Hive
+    has of a view as it was, and that is the one that Spark reads (Iceberg 1.10, Spark 3.5). A view
+    with another text is dropped, so that it is made again; others stay, for those who read them.
+#}
+{% macro spark__rep_ai_drop_old_view() -%}
+    {%- set view = load_relation(this) if config.get('file_format') == 'iceberg' -%}
+    {%- if view and view.is_view
+        and model.compiled_code.split() | join(' ') not in view.information.split() | join(' ') -%}
+        drop view if exists {{ this }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro spark__rep_ai_moment() -%}
     unix_micros(current_timestamp())
 {%- endmacro %}
