@@ -177,15 +177,8 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
     Raises:
         ProjectError: there is no such target, or the profile cannot be read.
     """
-    name = option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
-    path = profiles_directory() / "profiles.yml"
-    profiles = _read(path)
-    if name not in profiles:
-        raise ProjectError(
-            f"{path} has no profile {name!r}, which dbt_project.yml or DBT_PROFILE names"
-        )
+    path, settings = _own_profile()
     try:
-        settings = profiles[name]
         target = target or option_value("TARGET") or environment.get("REP_AI_TARGET")
         target = target or filled(settings.get("target", "default"), environment)
         targets = settings["outputs"]
@@ -198,6 +191,26 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
         return Profile(target, output)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
+
+
+def target_of_type(kind: str, target: str | None) -> str | None:
+    """A target for a kind of database: the one that is used anyway, else the profile's first."""
+    used = profile(target)
+    outputs = _own_profile()[1].get("outputs") or {}
+    others = (name for name, output in outputs.items() if output.get("type") == kind)
+    return used.target if used.output["type"] == kind else next(others, None)
+
+
+def _own_profile() -> tuple[Path, dict[str, Any]]:
+    """The file of the profiles, and the project's own in it."""
+    name = option_value("PROFILE") or _read(directory() / "dbt_project.yml").get("profile")
+    path = profiles_directory() / "profiles.yml"
+    profiles = _read(path)
+    if name not in profiles:
+        raise ProjectError(
+            f"{path} has no profile {name!r}, which dbt_project.yml or DBT_PROFILE names"
+        )
+    return path, profiles[name]
 
 
 def filled(value: Any, environment: Mapping[str, str]) -> Any:
@@ -216,9 +229,11 @@ def filled(value: Any, environment: Mapping[str, str]) -> Any:
     jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda same: same))
     flags = {"PROFILES_DIR": str(profiles_directory())}
     try:
-        return jinja.from_string(value).render(env_var=env_var, flags=flags)
+        rendered = jinja.from_string(value).render(env_var=env_var, flags=flags)
     except jinja2.TemplateError as error:
         raise ValueError(f"{value}: {error}") from None
+    # as dbt reads it
+    return None if rendered == "None" else rendered
 
 
 def profiles_directory() -> Path:

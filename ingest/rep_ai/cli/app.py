@@ -13,6 +13,7 @@ import click
 from rep_ai.cli import setup
 from rep_ai.cli.errors import fail, handle_errors, reported
 from rep_ai.cli.options import (
+    destination_option,
     duration,
     for_all,
     ingest_options,
@@ -39,6 +40,7 @@ def main() -> None:
 
 @main.command()
 @ingest_options
+@destination_option
 @for_all
 def ingest(**options: Any) -> None:
     """Land the dump files of each SOURCE (file, folder, glob or URL) in the raw tables."""
@@ -195,19 +197,24 @@ def _retirement(action: str) -> Callable[..., None]:
     """The commands that take a delivery out of the marts, and bring it back."""
 
     @target_option
+    @destination_option
     @vars_option
     @click.argument("delivery", metavar="FILE-OR-DELIVERY")
     @click.option("--reason", metavar="TEXT", help="Why; it is kept in the raw table retirements.")
     @reported
     def command(
-        target: str | None, variables: dict[str, Any], delivery: str, reason: str | None
+        target: str | None,
+        destination: str | None,
+        variables: dict[str, Any],
+        delivery: str,
+        reason: str | None,
     ) -> None:
         from rep_ai import project
         from rep_ai.commands.retire import retire
-        from rep_ai.landing.destinations import of_target
+        from rep_ai.landing.destinations import of_name
 
         schema = project.variables(variables)["rep_ai_source_schema"]
-        retire(of_target(target), schema, delivery, action=action, reason=reason)
+        retire(of_name(destination, target), schema, delivery, action=action, reason=reason)
 
     return command
 

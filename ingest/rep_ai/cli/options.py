@@ -31,6 +31,13 @@ target_option = click.option(
     show_default="REP_AI_TARGET, else dev",
     help="Target of profiles.yml: dev (DuckDB) or postgres.",
 )
+destination_option = click.option(
+    "--destination",
+    metavar="NAME",
+    show_default="the database of the target",
+    help="Where to load: postgres, snowflake, bigquery, filesystem or any other of dlt's, by its "
+    "own variables (DESTINATION__...) or the target of that type.",
+)
 vars_option = click.option(
     "--vars",
     "variables",

@@ -9,7 +9,7 @@ from rep_ai import project
 from rep_ai.console.progress import of_dbt
 from rep_ai.console.run_summary import Outcome, show_build, show_marts
 from rep_ai.errors import RepAiError
-from rep_ai.landing.destinations import Destination
+from rep_ai.landing.destinations import Database, Destination
 from rep_ai.landing.results import LOADED, Observer
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import opened
@@ -132,6 +132,9 @@ def _count(
     how: How,
 ) -> None:
     """Count the rows of the marts, and note or say what in the data is not as expected."""
+    if not isinstance(destination, Database):
+        # no command reads its marts
+        return
     with opened(destination, settings["rep_ai_source_schema"], how.variables) as database:
         outcome.marts = {
             mart.name: database.rows(f"select count(*) from {{{mart.name}}}")[0][0]

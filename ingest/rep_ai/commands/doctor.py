@@ -22,7 +22,7 @@ from rep_ai.console.tables import show_table
 from rep_ai.dbt_options import check_environment, option
 from rep_ai.errors import RepAiError
 from rep_ai.installed import installs
-from rep_ai.landing.destinations import DuckDB, of_target, tables
+from rep_ai.landing.destinations import Database, DuckDB, of_target, tables
 from rep_ai.landing.sources import find
 from rep_ai.landing.urls import public, why
 from rep_ai.words import many, on_line
@@ -159,7 +159,9 @@ def _database(target: str | None) -> Iterator[Finding]:
     # a server's encoding and poolers are looked at as it connects
     open_ = destination.connect_to_read if isinstance(destination, DuckDB) else destination.connect
     with closing(open_()) as connection:
-        found = sorted(tables(connection.cursor()))
+        # no command reads the others
+        is_read = isinstance(destination, Database)
+        found = sorted(tables(connection.cursor())) if is_read else []
     for schema, of_schema in groupby(found, key=lambda each: each[0]):
         if schema not in ("information_schema", "pg_catalog"):
             count = many(len(list(of_schema)), "table or view", "tables and views")

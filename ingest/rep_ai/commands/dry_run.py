@@ -55,9 +55,9 @@ def look(
     schema, major = settings["rep_ai_source_schema"], int(settings["rep_ai_supported_major"])
     destination = of_target(target)
     listing = sources.find(source, patterns)
-    with closing(connected(destination)) as connection:
+    with closing(connected(destination, schema)) as connection:
         database = Database(connection, destination, schema, variables)
-        ledger = ledgers.look(connection.cursor(), schema)
+        ledger = ledgers.look(destination, connection.cursor(), schema)
         windows = _windows(database)
         is_built = database.is_built("int_rep_ai__deliveries")
         earlier = _earlier_runs(database)

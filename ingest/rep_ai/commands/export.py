@@ -124,7 +124,7 @@ def _written(destination: Destination, folder: Path) -> dict[str, Any]:
 def _opened(destination: Destination) -> Any:
     """A connection with one view of the database from the first query to the last."""
     if not isinstance(destination, DuckDB):
-        connection = destination.connect()
+        connection = destination.connect_to_read()
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
         return connection
     if not destination.path.exists():

@@ -13,7 +13,7 @@ from rep_ai.commands.run_record import recorded
 from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.run_summary import Outcome, show_ingest
 from rep_ai.dbt_options import check_environment
-from rep_ai.landing.destinations import DuckDB, of_target
+from rep_ai.landing.destinations import DuckDB, of_name
 from rep_ai.landing.results import Observer
 
 
@@ -25,6 +25,7 @@ def run(
     target: str | None,
     variables: dict[str, Any],
     talks: bool,
+    destination: str | None = None,
     full_refresh: bool = False,
     step_days: int | None = None,
     copy: Path | None = None,
@@ -33,38 +34,39 @@ def run(
     """Ingest; if the command says so, build the marts and publish a copy of them.
 
     The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and what
-    was done is printed if it `talks`. `variables` are those of the command line; windows of
-    `step_days` days are built at a time; a copy of the marts replaces the file `copy`; `options`
-    are the other ones of `ingest`.
+    was done is printed if it `talks`. `variables` are those of the command line; `destination` is
+    what dlt calls the place to load into, None the database of the target; windows of `step_days`
+    days are built at a time; a copy of the marts replaces the file `copy`; `options` are the other
+    ones of `ingest`.
 
     Raises:
         RepAiError: a part of it cannot be done.
     """
     settings = project.variables(variables)
-    destination = of_target(target)
-    copy = copy and publish.check_copy(destination, copy)
+    database = of_name(destination, target)
+    copy = copy and publish.check_copy(database, copy)
     schema = settings["rep_ai_source_schema"]
     if builds := outcome.command == "run":
         check_environment()
         check_steps(settings, step_days)
         project.make_target_path()
     with (
-        destination.lock(schema),
-        working_folder(destination, schema),
-        recorded(outcome, observer, destination, schema, source),
+        database.lock(schema),
+        working_folder(database, schema),
+        recorded(outcome, observer, database, schema, source),
     ):
         with observer:
             major = int(settings["rep_ai_supported_major"])
             options |= {"schema": schema, "supported_major": major, "observer": observer}
-            outcome.ingest = ingest(source, destination, **options)
+            outcome.ingest = ingest(source, database, **options)
         if talks:
             show_ingest(outcome.ingest)
         if builds:
             how = How(variables, full_refresh, step_days, talks)
-            build(outcome, observer, destination, how)
-        if copy and isinstance(destination, DuckDB):
+            build(outcome, observer, database, how)
+        if copy and isinstance(database, DuckDB):
             with observer.step(f"publishing {copy}"):
-                publish.publish(destination, copy)
+                publish.publish(database, copy)
             outcome.published = str(copy)
     if talks and copy:
         click.echo(f"A copy for readers is in {copy}.")

@@ -1,13 +1,15 @@
 """What completed loads have seen: it alone decides what a run still has to do."""
 
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
-from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
+from rep_ai.landing.destinations import Destination, cursor_of
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
 from rep_ai.landing.sources import State
+
+_NAMES = [*TABLES, "_dlt_loads", "_gone_files"]
 
 
 @dataclass
@@ -29,37 +31,35 @@ def read(destination: Destination, schema: str) -> Ledger:
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
-    with cursor_of(destination) as cursor:
-        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
-        if not {"deliveries", "_dlt_loads"} <= present:
-            return Ledger()
-        where = qualified(cursor, schema)
-        for table in TABLES.keys() & present:
-            cursor.execute(
-                f"delete from {where}.{table} where _dlt_load_id not in ({_completed(where)})"
-            )
-        return look(cursor, schema)
+    with cursor_of(destination, schema) as cursor:
+        present = destination.columns(cursor, schema, _NAMES)
+        if {"deliveries", "_dlt_loads"} <= present.keys():
+            loaded = [name for name in present if "_dlt_load_id" in present[name]]
+            destination.clear(cursor, schema, loaded)
+        return look(destination, cursor, schema)
 
 
-def look(cursor: Any, schema: str) -> Ledger:
+def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
     """What completed loads have seen, by a cursor that may change nothing.
 
     Args:
-        cursor: of the database.
+        destination: the database.
+        cursor: of a connection to it.
         schema: schema of the raw tables.
     """
     ledger = Ledger()
-    present = {table for in_schema, table in tables(cursor) if in_schema == schema}
-    if not {"deliveries", "_dlt_loads"} <= present:
+    present = destination.columns(cursor, schema, _NAMES)
+    if not {"deliveries", "_dlt_loads"} <= present.keys():
         return ledger
-    schema = qualified(cursor, schema)
+    where = {name: destination.place(cursor, schema, name) for name in present}
     gone = set()
     if "_gone_files" in present:
-        cursor.execute(f"select file_url, load_id from {schema}._gone_files")
+        cursor.execute(f"select file_url, load_id from {where['_gone_files']}")
         gone = set(cursor.fetchall())
     cursor.execute(
         "select file_url, file_size, file_modified_at, status, _delivery_id, _dlt_load_id "
-        f"from {schema}.deliveries where _dlt_load_id in ({_completed(schema)})"
+        f"from {where['deliveries']} where _dlt_load_id in "
+        f"(select load_id from {where['_dlt_loads']} where status = 0)"
     )
     for url, size, modified_at, status, delivery_id, load_id in cursor.fetchall():
         if status == REJECTED:
@@ -67,9 +67,8 @@ def look(cursor: Any, schema: str) -> Ledger:
             if (url, load_id) in gone:
                 continue
             ledger.rejected.setdefault(url, set()).add(load_id)
-        moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
         # a retried file has several rows of one state: any success counts
-        state = State(url, size, moment)
+        state = State(url, size, _utc(modified_at))
         if ledger.states.get(state, REJECTED) == REJECTED:
             ledger.states[state] = status
         if status == LOADED:
@@ -82,5 +81,10 @@ def look(cursor: Any, schema: str) -> Ledger:
     return ledger
 
 
-def _completed(schema: str) -> str:
-    return f"select load_id from {schema}._dlt_loads where status = 0"
+def _utc(moment: datetime | str | None) -> datetime | None:
+    """A time of a database without its zone; some tell no zone, and SQLite tells a text."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    if moment and moment.tzinfo:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from rep_ai.dump.document import Document, EqualKeysError, Header, read_time
 from rep_ai.dump.text import RejectedError
-from rep_ai.landing import pipeline
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.errors import (
     BrokenError,
@@ -34,7 +33,7 @@ from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES, deliveries
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED, FileResult, Observer
 from rep_ai.landing.sources import SourceFile
-from rep_ai.landing.urls import why
+from rep_ai.landing.urls import public, why
 
 T = TypeVar("T")
 
@@ -106,9 +105,8 @@ class Package:
             self.results, self.unchanged, self.failed = [], [], []
             with TemporaryDirectory(prefix="rep_ai_") as folder:
                 try:
-                    pipeline.load(
+                    destination.load(
                         self._batches(),
-                        destination,
                         schema,
                         folder=folder,
                         when_read=partial(self.observer.loading, self.files),
@@ -121,7 +119,7 @@ class Package:
                         raise
                     if not caused_by(error, _RestartError):
                         where = f"working folder {folder} (TMPDIR names another place)"
-                        raise LoadError(root_cause(error, where)) from error
+                        raise LoadError(public(root_cause(error, where))) from error
 
     def look(self) -> None:
         """Read the files as `load` does, and load nothing."""

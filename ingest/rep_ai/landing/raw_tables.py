@@ -1,8 +1,7 @@
 """The raw tables: their columns never depend on the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
 
 import pyarrow as pa
 
@@ -25,20 +24,6 @@ DELIVERIES = pa.schema(
     ]
 )
 TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
-# of the columns of tables that dlt does not make
-TYPES = {
-    pa.string(): "text",
-    pa.int64(): "bigint",
-    pa.bool_(): "boolean",
-    pa.timestamp("us"): "timestamp",
-}
-
-
-def create(cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
-    """Make tables that are not there yet; the schema is named as SQL names it."""
-    for name, columns in tables.items():
-        listed = ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
-        cursor.execute(f"create table {schema}.{name} ({listed})")
 
 
 def deliveries(results: Sequence[FileResult]) -> pa.Table:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rep_ai.landing.destinations import Destination, DuckDB, cursor_of, qualified, tables
+from rep_ai.landing.destinations import Destination, DuckDB, cursor_of
 
 # columns of numbers
 COUNTS = (
@@ -46,12 +46,7 @@ def note(destination: Destination, schema: str, row: Mapping[str, Any]) -> None:
     """
     if isinstance(destination, DuckDB) and not destination.path.exists():
         return
-    with cursor_of(destination) as cursor:
-        if (schema, "runs") not in tables(cursor):
-            return
-        table = f"{qualified(cursor, schema)}.runs"
-        cursor.execute("begin")
-        cursor.execute(f"delete from {table} where run_id = '{row['run_id']}'")
-        rows = pa.Table.from_pylist([dict(row)], RUNS)
-        destination.append(cursor, f"{table} ({', '.join(RUNS.names)})", rows)
-        cursor.execute("commit")
+    with cursor_of(destination, schema) as cursor:
+        if destination.columns(cursor, schema, ["runs"]):
+            rows = pa.Table.from_pylist([dict(row)], RUNS)
+            destination.replace(cursor, schema, "runs", "run_id", rows)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
+from rep_ai.landing.destinations import Destination, cursor_of
 from rep_ai.landing.errors import DestinationError
-from rep_ai.landing.raw_tables import TABLES, TYPES, create
+from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.runs import RUNS
 
 # of the raw tables: one more where a table or a column comes, here and in `_staging__sources.yml`;
@@ -51,33 +51,23 @@ def bring_up_to_date(destination: Destination, schema: str) -> bool:
         DestinationError: a newer rep-ai wrote them, or the database cannot be used.
         LoadError: the database cannot be used.
     """
-    with cursor_of(destination) as cursor:
-        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+    with cursor_of(destination, schema) as cursor:
+        present = destination.columns(cursor, schema, [*_OURS, *TABLES, "_dlt_loads"])
         if "_dlt_loads" not in present:
             return False
-        where = qualified(cursor, schema)
         stored = 1
         if "_schema_version" in present:
-            stored = _stored_version(cursor, f"{where}._schema_version")
-        create(cursor, where, {name: _OURS[name] for name in _OURS.keys() - present})
-        _add_columns(cursor, schema, present)
+            stored = _stored_version(cursor, destination.place(cursor, schema, "_schema_version"))
+        if missing := {name: each for name, each in _OURS.items() if name not in present}:
+            destination.make_tables(cursor, schema, missing)
+        for table, columns in {**TABLES, **_OURS}.items():
+            known = present.get(table, columns.names)
+            if new := [column for column in columns if column.name not in known]:
+                destination.add_columns(cursor, schema, table, pa.schema(new))
         if stored < VERSION:
-            _append(destination, cursor, where, "_schema_version", [(VERSION, rep_ai_version())])
+            added = [(VERSION, rep_ai_version())]
+            _append(destination, cursor, schema, "_schema_version", added)
         return True
-
-
-def _add_columns(cursor: Any, schema: str, present: set[str]) -> None:
-    cursor.execute(
-        "select table_name, column_name from information_schema.columns "
-        f"where table_catalog = current_database() and table_schema = '{schema}'"
-    )
-    found = set(cursor.fetchall())
-    where = qualified(cursor, schema)
-    for table, columns in {**TABLES, **_OURS}.items():
-        for column in columns if table in present else ():
-            if (table, column.name) not in found:
-                added = f'"{column.name}" {TYPES[column.type]}'
-                cursor.execute(f"alter table {where}.{table} add column {added}")
 
 
 def _stored_version(cursor: Any, table: str) -> int:
@@ -122,10 +112,10 @@ def append(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
 ) -> None:
     """The same, for a caller who holds the lock, where `bring_up_to_date` was called."""
-    with cursor_of(destination) as cursor:
-        if (schema, table) not in tables(cursor):
+    with cursor_of(destination, schema) as cursor:
+        if not destination.columns(cursor, schema, [table]):
             raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
-        _append(destination, cursor, qualified(cursor, schema), table, rows)
+        _append(destination, cursor, schema, table, rows)
 
 
 def _append(
@@ -138,6 +128,4 @@ def _append(
     moment = datetime.now(UTC).replace(tzinfo=None)
     columns = _OURS[table]
     added = [dict(zip(columns.names, (*row, moment), strict=True)) for row in rows]
-    # a table that was made before may have its columns in another order
-    named = f"{schema}.{table} ({', '.join(columns.names)})"
-    destination.append(cursor, named, pa.Table.from_pylist(added, columns))
+    destination.append(cursor, schema, table, pa.Table.from_pylist(added, columns))

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import yaml
 
-from rep_ai.landing.destinations import Destination, cursor_of, qualified, tables
-from rep_ai.landing.raw_tables import create
+from rep_ai.landing.destinations import Destination, cursor_of
 from rep_ai.landing.results import Observer
 
 if TYPE_CHECKING:
@@ -110,43 +109,49 @@ def _device_class(text: str, found: "Result") -> str | None:
 def complete(destination: Destination, schema: str, observer: Observer) -> int:
     """Add what completed loads have brought and this version of the parser has not seen; how many.
 
-    The caller holds the lock. One transaction: what a kill leaves undone, the next run does. The
-    tables are made where they are not there yet; in a schema without loads nothing is done.
+    The caller holds the lock. One transaction where there is such a thing, and what a kill leaves
+    undone, the next run does. The tables are made where they are not there yet; in a schema without
+    loads nothing is done.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
-    with cursor_of(destination) as cursor:
-        present = {table for in_schema, table in tables(cursor) if in_schema == schema}
+    with cursor_of(destination, schema) as cursor:
+        present = destination.columns(cursor, schema, [*TABLES, "_dlt_loads"])
         if "_dlt_loads" not in present:
             return 0
-        schema = qualified(cursor, schema)
-        create(cursor, schema, {name: TABLES[name] for name in TABLES.keys() - present})
+        if missing := {name: each for name, each in TABLES.items() if name not in present}:
+            destination.make_tables(cursor, schema, missing)
+        completed, seen = (
+            destination.place(cursor, schema, name) for name in ("_dlt_loads", "_user_agent_loads")
+        )
         unseen = (
-            f"select distinct load_id from {schema}._dlt_loads as loads where status = 0 and "
-            f"not exists (select 1 from {schema}._user_agent_loads as seen "
+            f"select distinct load_id from {completed} as loads where status = 0 and "
+            f"not exists (select 1 from {seen} as seen "
             f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
         )
-        cursor.execute(f"select count(*) from ({unseen}) as unseen")
-        if cursor.fetchone() == (0,):
+        cursor.execute(unseen)
+        loads = [load_id for (load_id,) in cursor.fetchall()]
+        if not loads:
             return 0
-        cursor.execute("begin")
-        added = _add(destination, cursor, schema, unseen, observer)
-        cursor.execute(
-            f"insert into {schema}._user_agent_loads select load_id, '{version()}' "
-            f"from ({unseen}) as unseen"
-        )
-        cursor.execute("commit")
+        with destination.transaction(cursor):
+            added = _add(destination, cursor, schema, unseen, observer)
+            rows = pa.table([loads, [version()] * len(loads)], schema=LOADS)
+            destination.append(cursor, schema, "_user_agent_loads", rows)
     return added
 
 
 def _add(
     destination: Destination, cursor: Any, schema: str, unseen: str, observer: Observer
 ) -> int:
+    sessions, known = (
+        destination.place(cursor, schema, name)
+        for name in ("unique_visitor_sessions", "user_agents")
+    )
     next_batch = (
-        f"select distinct user_agent from {schema}.unique_visitor_sessions as sessions "
+        f"select distinct user_agent from {sessions} as sessions "
         f"where _dlt_load_id in ({unseen}) and length(user_agent) <= {MAX_LENGTH} and "
-        f"not exists (select 1 from {schema}.user_agents as known where "
+        f"not exists (select 1 from {known} as known where "
         f"known.user_agent = sessions.user_agent and known.parser_version = '{version()}') "
         f"limit {BATCH}"
     )
@@ -156,7 +161,7 @@ def _add(
             cursor.execute(next_batch)
         texts = [text for (text,) in cursor.fetchall()]
         if texts:
-            destination.append(cursor, f"{schema}.user_agents", parse(texts))
+            destination.append(cursor, schema, "user_agents", parse(texts))
         last = len(texts)
         added += last
     return added

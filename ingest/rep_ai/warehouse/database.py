@@ -141,18 +141,18 @@ def opened(
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
-    with closing(connected(destination)) as connection:
+    with closing(connected(destination, raw_schema)) as connection:
         yield Database(connection, destination, raw_schema, variables)
 
 
-def connected(destination: Destination) -> Any:
+def connected(destination: Destination, raw_schema: str) -> Any:
     """A connection that can change nothing; a DuckDB file that is not there is an empty one.
 
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
     if not isinstance(destination, DuckDB):
-        return destination.connect_to_read()
+        return destination.connect_to_read(raw_schema)
     if not destination.path.exists():
         return duckdb.connect()
     try:

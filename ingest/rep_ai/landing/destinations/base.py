@@ -1,98 +1,346 @@
-"""What a database is to this project: one lock, plain SQL, and dlt's own destination."""
+"""Any destination of dlt by dlt's own means: its configuration, its sql_client, its packages."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+import os
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
-from rep_ai.landing.errors import DestinationError, LoadError, root_cause
+import pyarrow as pa
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+from rep_ai.landing import pipeline
+from rep_ai.landing.destinations.lock import file_lock
+from rep_ai.landing.errors import DestinationError, LoadError, UnpreparedError, root_cause
+from rep_ai.landing.urls import public
+
+# a batch is larger only where an entry is
+USUAL_BATCH_BYTES = 64 << 20
+# what a load that did not complete has left, a run elsewhere may still be at work on for so long
+STALE_SECONDS = 24 * 3600
 
 
-class Destination(Protocol):
-    """A database, shared by dlt and dbt.
+class Destination:
+    """A destination of dlt; one that can do more than dlt's own means has a class of its own.
 
     Attributes:
+        kind: what dlt calls it.
         name: where it is, as people read it.
-        target: target of the project's profile; None: the one that is used without an option.
+        target: target of the project's profile; None: none, or the one without an option.
+        is_exclusive: whether its lock holds for all runs, on whichever machine they are.
+        file_format: of what dlt loads; None: its first choice.
+        settings: of dlt, in place of ours.
+        configuration: of dlt's destination by its name, where no variable says otherwise; None
+            where dlt's variables do not count.
     """
 
+    kind: str
     name: str
-    target: str | None
+    target: str | None = None
+    is_exclusive = False
+    file_format: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = {}
+    configuration: Mapping[str, Any] | None = None
+    needs_sql = True
+    _lock: Any = None
 
-    def lock(self, raw_schema: str | None = None) -> Any:
-        """Hold the lock of all runs that write to the same tables, while a `with` block runs.
+    def __init__(
+        self,
+        kind: str,
+        configuration: Mapping[str, Any] | None = None,
+        target: str | None = None,
+    ) -> None:
+        """Let dlt read its configuration.
 
         Args:
-            raw_schema: schema of the raw tables; None: they are not written to.
+            kind: what dlt calls it.
+            configuration: what holds where dlt's own variables say nothing.
+            target: target of the project's profile that this comes from, if any.
+
+        Raises:
+            UnpreparedError: dlt knows no such destination, or something is missing.
+        """
+        self.kind, self.target = kind, target
+        self.configuration = {kind: dict(configuration or {})}
+        client = self._client("rep_ai")
+        if self.needs_sql and not hasattr(client, "get_storage_tables"):
+            raise UnpreparedError(f"{kind} has no SQL", to_do="name a database, or filesystem")
+        self.config = client.config
+        self.name = f"{kind} {public(str(client.config))}"
+        # it is first choice nowhere, and the fastest wherever it is taken
+        if "parquet" in (client.capabilities.supported_loader_file_formats or ()):
+            self.file_format = "parquet"
+
+    # --------------------------------------------------------------------------------------- locks
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock of this machine, where the destination itself has none."""
+        digest = sha256(f"{os.geteuid()} {self.name}".encode()).hexdigest()
+        return Path(tempfile.gettempdir()) / f"rep_ai_{digest[:16]}.lock"
+
+    @contextmanager
+    def lock(self, raw_schema: str | None = None) -> Iterator[None]:
+        """Hold the lock of all runs, or at least of those on this machine.
+
+        Args:
+            raw_schema: schema of the raw tables, None where they are not written to; a database
+                with a lock for each keeps only those runs apart that write to the same tables.
 
         Raises:
             DestinationError: another run holds it, which is named.
         """
+        with file_lock(self.lock_path, self.name) as file:
+            self._lock = file
+            try:
+                yield
+            finally:
+                self._lock = None
 
     def check_lock(self) -> None:
         """See that the lock is still held, if it was taken.
 
         Raises:
-            DestinationError: it is lost.
+            DestinationError: another run makes a lock of its own, since the file was removed.
         """
+        if self._lock and not os.fstat(self._lock.fileno()).st_nlink:
+            raise DestinationError(
+                f"{self._lock.name} was removed under the run", to_do="run again"
+            )
 
-    def connect(self) -> Any:
-        """Open a DB-API connection, to be closed by the caller.
+    # ----------------------------------------------------------------------------------- raw tables
+
+    def connect(self, schema: str = "") -> Any:
+        """Open a connection with a cursor, to be closed by the caller.
+
+        Args:
+            schema: schema of the raw tables.
 
         Raises:
             DestinationError: the database cannot be reached or opened.
         """
+        client = self._client(schema)
+        try:
+            client.__enter__()
+        except Exception as error:
+            raise DestinationError(public(root_cause(error)), where=self.name) from error
+        return _Connection(client)
 
-    def connect_to_read(self) -> Any:
-        """The same, but nothing can be changed by it; a DuckDB file has to be there."""
+    def connect_to_read(self, schema: str = "") -> Any:
+        """The same, for the commands that show what is there, but nothing can be changed by it."""
+        raise UnpreparedError(
+            f"this command reads DuckDB and PostgreSQL, not {self.kind}",
+            to_do="ask the database itself",
+        )
 
-    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
-        """Add rows to a table by a cursor of this database."""
+    def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
+        """The columns of those of some raw tables that are there."""
+        found = cursor.client.get_storage_tables(names)
+        return {table: {name.lower() for name in columns} for table, columns in found if columns}
 
-    def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
-        """The same database for dlt.
+    def place(self, cursor: Any, schema: str, table: str) -> str:
+        """A raw table as SQL names it."""
+        name: str = cursor.client.sql_client.make_qualified_table_name(table)
+        return name
+
+    def make_tables(self, cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
+        """Make raw tables that are not there."""
+        self._load({name: columns.empty_table() for name, columns in tables.items()}, schema)
+
+    def add_columns(self, cursor: Any, schema: str, table: str, columns: pa.Schema) -> None:
+        """Add columns to a raw table, as dlt does by itself with a load."""
+        self.append(cursor, schema, table, columns.empty_table())
+
+    def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
+        """Add rows to a raw table."""
+        self._load({table: rows}, schema)
+
+    def replace(self, cursor: Any, schema: str, table: str, key: str, rows: pa.Table) -> None:
+        """Add a row to a raw table, in place of the one with the same key."""
+        (value,) = rows[key].to_pylist()
+        with self.transaction(cursor):
+            cursor.execute(
+                f"delete from {self.place(cursor, schema, table)} where {key} = '{value}'"
+            )
+            self.append(cursor, schema, table, rows)
+
+    def _load(self, tables: Mapping[str, pa.Table], schema: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
+            self.load((each for each in tables.items()), schema, folder=folder)
+
+    def transaction(self, cursor: Any) -> Any:
+        """Let statements count together; most of these databases have no such thing."""
+        del cursor
+        return nullcontext()
+
+    def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
+        """Remove the rows of loads that never completed, and that no run can be at work on."""
+        loads = self.place(cursor, schema, "_dlt_loads")
+        for table in tables:
+            cursor.execute(
+                f"delete from {self.place(cursor, schema, table)} where _dlt_load_id not in "
+                f"(select load_id from {loads} where status = 0){self._stale()}"
+            )
+
+    def _stale(self) -> str:
+        """Where the lock is not that of all runs: only what nobody can be at work on."""
+        # the id of a load is the second it began at
+        latest = int(time.time() - STALE_SECONDS)
+        return "" if self.is_exclusive else f" and _dlt_load_id < '{latest}'"
+
+    # ------------------------------------------------------------------------------------------ dlt
+
+    def _client(self, schema: str) -> Any:
+        """What dlt itself works with."""
+        with said(self.kind):
+            pipeline.library(os.devnull, self.settings, self.configuration)
+            from dlt.common.schema import Schema
+
+            factory = self.dlt_destination()
+            config = factory.spec()
+            if hasattr(config, "_bind_dataset_name"):
+                config._bind_dataset_name(dataset_name=schema, default_schema_name=pipeline.NAME)
+            return factory.client(Schema(pipeline.NAME), config)
+
+    def load(
+        self,
+        batches: Generator[tuple[str, pa.Table], None, None],
+        schema: str,
+        *,
+        folder: str,
+        when_read: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Load batches of rows together or not at all: one package of dlt, never to be resumed.
 
         Args:
-            connection: an open connection to be shared, if there is one.
+            batches: pairs of a raw table and rows of it.
+            schema: schema of the raw tables; the caller holds the lock.
+            folder: an empty folder for what dlt writes.
+            when_read: called when all batches are read, before they go into the database.
+
+        Raises:
+            DestinationError: the lock is lost.
+            Exception: whatever dlt, or reading a batch, raises.
+        """
+        dlt = pipeline.library(folder, self.settings, self.configuration)
+        largest = 0
+
+        def marked() -> Iterator[Any]:
+            nonlocal largest
+            # where it is given up halfway, the file that is being read is let go of at once
+            with closing(batches):
+                for table, rows in batches:
+                    largest = max(largest, rows.nbytes)
+                    yield dlt.mark.with_table_name(rows, table)
+
+        package = dlt.pipeline(
+            pipeline.NAME,
+            pipelines_dir=folder,
+            destination=self.dlt_destination(),
+            dataset_name=schema,
+        )
+        resource = dlt.resource(marked(), name=pipeline.NAME, write_disposition="append")
+        package.extract(resource, loader_file_format=self.file_format)
+        when_read()
+        package.normalize()
+        self.check_lock()
+        with self.held_open(is_bounded=largest <= USUAL_BATCH_BYTES) as held:
+            (loaded,) = package.load(held, raise_on_failed_jobs=True).load_packages
+        self.complete(schema, loaded)
+
+    def dlt_destination(self) -> Any:
+        """The same destination for dlt."""
+        from dlt.common.destination.reference import Destination as Reference
+
+        return Reference.from_reference(self.kind)
+
+    @contextmanager
+    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
+        """The same while dlt loads a package.
+
+        Args:
             is_bounded: whether no batch is larger than usual, so that little memory does.
         """
+        del is_bounded
+        yield self.dlt_destination()
+
+    def complete(self, schema: str, package: Any) -> None:
+        """Do what is left to be done with a package that dlt has loaded."""
+
+
+class _Connection:
+    """dlt's client as a connection and its cursor."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self._rows: list[Any] = []
+
+    def cursor(self) -> "_Connection":
+        return self
+
+    def execute(self, sql: str) -> None:
+        self._rows = [tuple(row) for row in self.client.sql_client.execute_sql(sql) or ()]
+
+    def fetchall(self) -> list[Any]:
+        return self._rows
+
+    def fetchone(self) -> Any:
+        return self._rows[0] if self._rows else None
+
+    def close(self) -> None:
+        self.client.__exit__(None, None, None)
 
 
 @contextmanager
-def cursor_of(destination: Destination) -> Iterator[Any]:
+def said(kind: str) -> Iterator[None]:
+    """Say in a line what keeps dlt from a destination.
+
+    Raises:
+        UnpreparedError: whatever it is.
+    """
+    from dlt.common.configuration.exceptions import ConfigFieldMissingException, flatten_traces
+    from dlt.common.destination.exceptions import UnknownDestinationModule
+    from dlt.common.exceptions import DltException, MissingDependencyException
+
+    prefix = f"DESTINATION__{kind.upper()}__"
+    try:
+        yield
+    except ConfigFieldMissingException as error:
+        tried = [each.key for f in error.fields for each in flatten_traces(error.traces[f])]
+        names = dict.fromkeys(key for key in tried if key.startswith(prefix))
+        # those of single settings say more than that of all
+        single = [name for name in names if name != f"{prefix}CREDENTIALS"] or list(names)
+        raise UnpreparedError(
+            f"{kind} is not configured", to_do=f"set {', '.join(single) or prefix + '...'}"
+        ) from None
+    except (MissingDependencyException, ImportError):
+        raise UnpreparedError(
+            f"the driver of {kind} is missing", to_do=f"pip install 'dlt[{kind}]'"
+        ) from None
+    except UnknownDestinationModule:
+        raise UnpreparedError(
+            f"there is no destination {kind!r}",
+            to_do="name one of dlt's, such as duckdb, postgres, snowflake, bigquery, databricks, "
+            "redshift or filesystem",
+        ) from None
+    except (DltException, ValueError, TypeError, OSError) as error:
+        why = public(root_cause(error))
+        raise UnpreparedError(f"{kind} cannot be used", to_do=why) from error
+
+
+@contextmanager
+def cursor_of(destination: Destination, schema: str) -> Iterator[Any]:
     """Connect for a `with` block, and say in a line what goes wrong in it.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
-    with closing(destination.connect()) as connection:
+    with closing(destination.connect(schema)) as connection:
         try:
             yield connection.cursor()
         except DestinationError:
             raise
         except Exception as error:
-            raise LoadError(root_cause(error)) from error
-
-
-def tables(cursor: Any) -> set[tuple[str, str]]:
-    """The (schema, table) pairs of the database that a cursor is connected to."""
-    cursor.execute(
-        "select table_schema, table_name from information_schema.tables "
-        "where table_catalog = current_database()"
-    )
-    return set(cursor.fetchall())
-
-
-def qualified(cursor: Any, schema: str) -> str:
-    """A schema behind its database's name: a DuckDB file may bear the name of a schema."""
-    cursor.execute("select current_database()")
-    (database,) = cursor.fetchone()
-    return ".".join('"' + name.replace('"', '""') + '"' for name in (database, schema))
-
-
-def now() -> str:
-    """The present as people read it, UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            raise LoadError(public(root_cause(error))) from error

@@ -3,18 +3,16 @@
 import fcntl
 import os
 import re
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
-from rep_ai.landing.destinations.base import now
+import pyarrow as pa
+
+from rep_ai.landing.destinations.database import Database
 from rep_ai.landing.errors import BusyError, DestinationError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # BI tools lag behind the newest storage format
 STORAGE = "v1.4.0"
@@ -25,63 +23,22 @@ LOAD_MEMORY = "400MB"
 WRITER_PATIENCE, READER_PATIENCE = 60, 10
 
 
-class DuckDB:
+class DuckDB(Database):
     """A DuckDB file."""
+
+    kind = "duckdb"
 
     def __init__(self, path: Path, target: str | None = None) -> None:
         """Name the file; it is made at the first connection."""
         self.path, self.name = path, str(path)
         self.target = target
-        self._lock_path = path.with_name(f"{path.name}.lock")
-        self._lock: IO[str] | None = None
 
-    @contextmanager
-    def lock(self, raw_schema: str | None = None) -> Iterator[None]:
-        """Hold a lock file beside the database: DuckDB's own lock is not held between steps."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._lock_path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise DestinationError(error.strerror or str(error), where=self.name) from None
-        with file:
-            self._take(file)
-            self._lock = file
-            try:
-                yield
-            finally:
-                self._lock = None
+    @property
+    def lock_path(self) -> Path:
+        """A file beside the database: DuckDB's own lock is not held between steps."""
+        return self.path.with_name(f"{self.path.name}.lock")
 
-    def _take(self, file: IO[str]) -> None:
-        """Lock the file, and write into it whose it is, which no library's lock does."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # a holder that has only just come is still to write its name
-            time.sleep(0.1)
-            file.seek(0)
-            raise DestinationError(
-                f"another run holds {self.name}: {file.read().strip()}",
-                to_do="wait until it has ended",
-            ) from None
-        except OSError as error:
-            raise DestinationError(f"{file.name} cannot be locked: {error.strerror}") from None
-        name = f"process {os.getpid()} on {socket.gethostname()} since {now()}\n"
-        try:
-            file.truncate(0)
-            os.write(file.fileno(), name.encode())
-        except OSError as error:
-            raise DestinationError(error.strerror or str(error), where=file.name) from None
-        # a dbt that outlives its run still holds the lock
-        os.set_inheritable(file.fileno(), True)
-
-    def check_lock(self) -> None:
-        """Another run makes a lock of its own where the file has been removed."""
-        if self._lock and not os.fstat(self._lock.fileno()).st_nlink:
-            raise DestinationError(
-                f"{self._lock.name} was removed under the run", to_do="run again"
-            )
-
-    def connect(self) -> Any:
+    def connect(self, schema: str = "") -> Any:
         """Open the file, made with a storage format that older clients read."""
         import duckdb
 
@@ -98,13 +55,13 @@ class DuckDB:
             raise DestinationError(f"{self.name} cannot be opened: {error}") from None
         return self._open(WRITER_PATIENCE, config=_CONFIG)
 
-    def connect_to_read(self) -> Any:
+    def connect_to_read(self, schema: str = "") -> Any:
         """Open the file, which is there, to be read only."""
         return self._open(READER_PATIENCE, read_only=True)
 
     def holder(self) -> str | None:
         """The run that holds the lock file now, in its own words."""
-        with suppress(OSError), self._lock_path.open(encoding="utf-8") as file:
+        with suppress(OSError), self.lock_path.open(encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -132,15 +89,16 @@ class DuckDB:
                 )
             time.sleep(0.05)
 
-    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
-        """Add rows to a table by a cursor of this database."""
+    def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
+        """Add rows to a raw table."""
         import duckdb
 
+        where = self.columns_in_place(cursor, schema, table, rows)
         # what the statement before has left to fetch would be in the way
         with suppress(duckdb.Error):
             cursor.fetchall()
         cursor.register("rows_to_append", rows)
-        cursor.execute(f"insert into {table} select * from rows_to_append").fetchall()
+        cursor.execute(f"insert into {where} select * from rows_to_append").fetchall()
         cursor.unregister("rows_to_append")
 
     def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
@@ -153,3 +111,13 @@ class DuckDB:
         credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
         # a table at a time takes both less memory and no longer: DuckDB uses every core for it
         return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
+
+    @contextmanager
+    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
+        """One connection: dlt opens a file again and again, and any reader could slip in between.
+
+        Args:
+            is_bounded: whether no batch is larger than usual, so that little memory does.
+        """
+        with closing(self.connect()) as connection:
+            yield self.dlt_destination(connection, is_bounded=is_bounded)

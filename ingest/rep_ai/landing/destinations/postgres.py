@@ -4,17 +4,17 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 from zlib import crc32
 
+import pyarrow as pa
+
 from rep_ai.installed import installs
-from rep_ai.landing.destinations.base import now
+from rep_ai.landing.destinations.database import Database
+from rep_ai.landing.destinations.lock import now
 from rep_ai.landing.errors import DestinationError, UnpreparedError
 from rep_ai.words import one_line
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # an arbitrary number; runs on other raw tables than the usual ones lock one above it
 ADVISORY_LOCK = 0x7265705F6169
@@ -29,8 +29,10 @@ ADDRESS = (
 )
 
 
-class Postgres:
+class Postgres(Database):
     """A PostgreSQL database."""
+
+    kind = "postgres"
 
     def __init__(self, settings: Mapping[str, Any], target: str | None = None) -> None:
         """Take the address from the settings of a target, by dbt's names or their short forms."""
@@ -40,7 +42,6 @@ class Postgres:
         self._address = {name: given[name] for name in ADDRESS if name in given}
         self.name = "PostgreSQL {dbname} on {host}:{port}".format(**{"port": 5432, **self._address})
         self._schema = str(settings.get("schema", ""))
-        self._lock: Any = None
 
     @contextmanager
     def lock(self, raw_schema: str | None = None) -> Iterator[None]:
@@ -51,9 +52,9 @@ class Postgres:
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             name = f"rep-ai {os.getpid()} on {socket.gethostname()} since {now()}"
             cursor.execute("select set_config('application_name', %s, false)", (name[:63],))
-            for schema in (raw_schema, self._schema):
-                if schema is not None:
-                    self._take(cursor, schema)
+            # an address without a schema is that of `--destination`, for which dbt builds nothing
+            for schema in filter(None, (raw_schema, self._schema)):
+                self._take(cursor, schema)
             # a dbt that outlives its run still holds the lock
             os.set_inheritable(connection.fileno(), True)
             self._lock = connection
@@ -101,7 +102,7 @@ class Postgres:
                     f"the lock is lost: {one_line(error)}", where=self.name, to_do="run again"
                 ) from None
 
-    def connect(self) -> Any:
+    def connect(self, schema: str = "") -> Any:
         """Open a connection to a database that may be written to."""
         connection = self._open()
         try:
@@ -175,20 +176,21 @@ class Postgres:
             except psycopg2.Error as error:
                 raise DestinationError(one_line(error), where=self.name) from None
 
-    def connect_to_read(self) -> Any:
+    def connect_to_read(self, schema: str = "") -> Any:
         """Open a connection that can change nothing."""
         connection = self.connect()
         connection.cursor().execute("set default_transaction_read_only = on")
         return connection
 
-    def append(self, cursor: Any, table: str, rows: "pa.Table") -> None:
-        """Add rows to a table by a cursor of this database."""
+    def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
+        """Add rows to a raw table."""
         from psycopg2.extras import execute_values
 
+        where = self.columns_in_place(cursor, schema, table, rows)
         values = [tuple(row.values()) for row in rows.to_pylist()]
-        execute_values(cursor, f"insert into {table} values %s", values, page_size=1000)
+        execute_values(cursor, f"insert into {where} values %s", values, page_size=1000)
 
-    def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
+    def dlt_destination(self) -> Any:
         """PostgreSQL by its address; the server sees to its memory."""
         import dlt
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials

@@ -1,0 +1,193 @@
+"""A folder of Parquet files, or a bucket of them, such that a reader meets whole files only.
+
+dlt writes below `_loading/`, where no reader looks. When a load is whole, its files are moved into
+the folders of their tables one by one, and the file that says so in `_dlt_loads` comes last: the
+same filter as in a database hides what a kill leaves.
+"""
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from glob import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
+
+from rep_ai.landing.destinations.base import STALE_SECONDS, Destination
+from rep_ai.landing.destinations.database import columns_of, qualified
+
+BUCKET_URL = "DESTINATION__FILESYSTEM__BUCKET_URL"
+LOADING = "_loading"
+LOADS = pa.schema(
+    [
+        ("load_id", pa.string()),
+        ("schema_name", pa.string()),
+        ("status", pa.int64()),
+        ("inserted_at", pa.timestamp("us", "UTC")),
+        ("schema_version_hash", pa.string()),
+    ]
+)
+
+
+class Filesystem(Destination):
+    """A folder or a bucket; a connection is a DuckDB in memory with a view for each table."""
+
+    needs_sql = False
+    settings: Mapping[str, Mapping[str, Any]] = {"data_writer": {"compression": "snappy"}}
+
+    def __init__(self) -> None:
+        """See where dlt's own variables lead."""
+        url = os.environ.get(BUCKET_URL)
+        # dlt knows another working folder
+        self._url = url if not url or "://" in url else Path(url).absolute().as_uri()
+        self._run = ""
+        super().__init__("filesystem")
+        client = self._client("")
+        self._fs, root = client.fs_client, str(client.bucket_path).rstrip("/")
+        self._root = root.removesuffix(f"/{LOADING}")
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+        # what bears it is nobody's but ours where the lock is held
+        whose = f"{socket.gethostname()} {self.lock_path}"
+        self._machine = hashlib.sha256(whose.encode()).hexdigest()[:8]
+
+    def dlt_destination(self) -> Any:
+        """A folder of its own for each load, which no reader looks into."""
+        import dlt
+
+        if not self._url:
+            return dlt.destinations.filesystem()
+        return dlt.destinations.filesystem(f"{self._url.rstrip('/')}/{LOADING}/{self._run}")
+
+    @contextmanager
+    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
+        """Begin a folder."""
+        del is_bounded
+        self._run = f"{time.time():.6f}.{self._machine}"
+        yield self.dlt_destination()
+
+    def complete(self, schema: str, package: Any) -> None:
+        """Bring the files of a load to their tables, and say at last that it is complete."""
+        load_id = package.load_id
+        for job in package.jobs["completed_jobs"]:
+            table, file = job.job_file_info.table_name, job.job_file_info.file_id
+            if not table.startswith("_dlt_"):
+                written = f"{self._loading}/{schema}/{table}/{load_id}.{file}.parquet"
+                self._move(written, self._file(schema, table, f"{load_id}.{self._machine}.{file}"))
+        row = {
+            "load_id": load_id,
+            "schema_name": package.schema_name,
+            "status": 0,
+            "inserted_at": datetime.now(UTC),
+            "schema_version_hash": package.schema_hash,
+        }
+        self._write(schema, "_dlt_loads", load_id, pa.Table.from_pylist([row], LOADS))
+
+    @property
+    def _loading(self) -> str:
+        return f"{self._root}/{LOADING}/{self._run}"
+
+    def _file(self, schema: str, table: str, name: str) -> str:
+        return f"{self._root}/{schema}/{table}/{name}.parquet"
+
+    def _move(self, written: str, path: str) -> None:
+        """Show a file to readers; on a disk in one rename, in a bucket by a copy."""
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._fs.mv(written, path)
+
+    def _write(self, schema: str, table: str, name: str, rows: pa.Table) -> None:
+        """Add a file to a table, and remove the folder of its load."""
+        from pyarrow import parquet
+
+        written = f"{self._loading}/{table}.parquet"
+        self._fs.makedirs(self._loading, exist_ok=True)
+        with self._fs.open(written, "wb") as file:
+            parquet.write_table(rows, file)
+        self._move(written, self._file(schema, table, f"{name}.{self._machine}"))
+        self._fs.rm(self._loading, recursive=True)
+
+    def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
+        """The columns of those of some raw tables that are there."""
+        return columns_of(cursor, schema, names)
+
+    def place(self, cursor: Any, schema: str, table: str) -> str:
+        """A raw table as SQL names it."""
+        return f"{qualified(cursor, schema)}.{table}"
+
+    def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
+        """Add rows to a raw table: one file, which is there as a whole."""
+        self._run = f"{time.time():.6f}.{self._machine}"
+        self._write(schema, table, self._run.rpartition(".")[0], rows)
+        self._show(cursor, schema, table)
+
+    def replace(self, cursor: Any, schema: str, table: str, key: str, rows: pa.Table) -> None:
+        """Add a row to a raw table: a file that bears its key, in place of the one before."""
+        self._run = f"{time.time():.6f}.{self._machine}"
+        (value,) = rows[key].to_pylist()
+        self._write(schema, table, value, rows)
+        self._show(cursor, schema, table)
+
+    def make_tables(self, cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
+        """Make raw tables that are not there: a file without rows."""
+        for table, columns in tables.items():
+            self.append(cursor, schema, table, columns.empty_table())
+
+    def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
+        """Remove what loads have left that never completed, and that no run can be at work on."""
+        cursor.execute(f"select load_id from {self.place(cursor, schema, '_dlt_loads')}")
+        completed = {load_id for (load_id,) in cursor.fetchall()}
+        for path in self._list(LOADING):
+            if self._is_dead(path, frozenset()):
+                self._fs.rm(path, recursive=True)
+        for table in tables:
+            for path in self._list(f"{schema}/{table}"):
+                if self._is_dead(path, completed):
+                    self._fs.rm(path)
+            self._show(cursor, schema, table)
+
+    def _is_dead(self, path: str, completed: Any) -> bool:
+        """Whether a file or folder is of a load that has not completed and that nobody is at."""
+        seconds, fraction, machine, *_ = f"{path.rpartition('/')[2]}..".split(".")
+        if f"{seconds}.{fraction}" in completed or not seconds.isdecimal():
+            return False
+        return machine == self._machine or int(seconds) < time.time() - STALE_SECONDS
+
+    def _list(self, folder: str) -> list[str]:
+        """Paths of the files in a folder."""
+        with suppress(FileNotFoundError):
+            return sorted(self._fs.ls(f"{self._root}/{folder}", detail=False))
+        return []
+
+    def connect(self, schema: str = "") -> Any:
+        """A DuckDB in memory with a view for each table that has files."""
+        import duckdb
+
+        connection = duckdb.connect()
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"create schema {schema}")
+        if not self._is_local:
+            connection.register_filesystem(self._fs)
+        for folder in self._list(schema):
+            self._show(connection, schema, folder.rpartition("/")[2])
+        return connection
+
+    connect_to_read = connect
+
+    def _show(self, cursor: Any, schema: str, table: str) -> None:
+        """Make the view of a table."""
+        files = [path for path in self._list(f"{schema}/{table}") if path.endswith(".parquet")]
+        if not files:
+            cursor.execute(f"drop view if exists {schema}.{table}")
+            return
+        scheme = "" if self._is_local else f"{urlsplit(self._url).scheme!s}://"
+        listed = ", ".join("'" + (scheme + escape(p)).replace("'", "''") + "'" for p in files)
+        cursor.execute(
+            f"create or replace view {schema}.{table} as "
+            f"select * from read_parquet([{listed}], union_by_name = true)"
+        )
