@@ -122,11 +122,14 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
             return 0
         if missing := {name: each for name, each in TABLES.items() if name not in present}:
             destination.make_tables(cursor, schema, missing)
-        completed, seen = (
-            destination.place(cursor, schema, name) for name in ("_dlt_loads", "_user_agent_loads")
+        completed, seen, deliveries = (
+            destination.place(cursor, schema, name)
+            for name in ("_dlt_loads", "_user_agent_loads", "deliveries")
         )
+        # what is added here may be a load as well
         unseen = (
             f"select distinct load_id from {completed} as loads where status = 0 and "
+            f"load_id in (select _dlt_load_id from {deliveries}) and "
             f"not exists (select 1 from {seen} as seen "
             f"where seen.load_id = loads.load_id and seen.parser_version = '{version()}')"
         )
