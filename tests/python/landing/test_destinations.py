@@ -32,12 +32,17 @@ from rep_ai.landing.user_agents import TABLES as PARSED
 from rep_ai.sample import write_sample
 
 RAW = (*TABLES, *WRITTEN, "_gone_files", *PARSED)
-# the commands as they are, but for what DuckDB and PostgreSQL do in ways of their own
-GENERIC = (
-    "from rep_ai.landing import destinations as d; "
-    "d.DuckDB = lambda _: d.Destination('duckdb'); "
-    "d.Postgres = lambda _: d.Destination('postgres')"
-)
+# the commands as they are, but for what DuckDB and PostgreSQL do in ways of their own; dlt's way
+# into PostgreSQL fails on a file without rows, unless it reads by row group
+GENERIC = """
+from rep_ai.landing import destinations
+def postgres(_):
+    from dlt.destinations.impl.postgres.postgres import PostgresParquetCopyJob
+    PostgresParquetCopyJob._ingest_per_rowgroup = True
+    return destinations.Destination("postgres")
+destinations.DuckDB = lambda _: destinations.Destination("duckdb")
+destinations.Postgres = postgres
+"""
 KINDS = ("filesystem", "duckdb", "postgres", "sqlalchemy")
 
 
@@ -76,7 +81,7 @@ class Landing:
 
     def start(self, *arguments: str | Path, code: str = GENERIC, **options: Any) -> Any:
         """Start a command on it."""
-        place = Place(self.folder, {}, code)
+        place = Place(self.folder, {}, code.strip())
         env = self.variables | options.pop("env", {})
         command, *rest = arguments
         return place.start(command, "--destination", self.kind, *rest, env=env, **options)
@@ -201,8 +206,10 @@ def test_the_same_rows_everywhere(landing: Landing, nights: Path, wanted: Tables
     assert difference(landing.tables(), wanted) == ""
     if landing.kind == "filesystem":
         landing.check_whole()
-    second = landing.run("ingest", "--quiet", nights)
-    assert (second.returncode, second.stdout) == (0, ""), second.stderr
+    # by the same variables DuckDB and PostgreSQL are reached in their own way, too
+    for code in (GENERIC, "pass"):
+        second = landing.run("ingest", "--quiet", nights, code=code)
+        assert (second.returncode, second.stdout) == (0, ""), second.stderr
     assert difference(landing.tables(), wanted) == ""
 
 
@@ -308,9 +315,7 @@ def test_two_runs(landing: Landing, nights: Path, wanted: Tables) -> None:
     assert first.returncode == 3
     with landing.connected() as cursor:
         found = visible(cursor)
-        assert {len(found[table]) for table in TABLES} and all(
-            set(found[table]) == set(wanted[table]) for table in TABLES if table != "deliveries"
-        )
+        assert all(set(found[table]) == set(wanted[table]) for table in TABLES)
         assert found["users"].total() == 2 * wanted["users"].total()
         # the load that counts, as stg_rep_ai__deliveries chooses it, has each record once
         cursor.execute(
@@ -334,9 +339,7 @@ def test_what_another_machine_has_left(landing: Landing, nights: Path, wanted: T
     assert landing.run("ingest", nights).returncode == 3
     (left,) = (landing.lake / filesystem.LOADING).iterdir()
     assert difference(landing.tables(), wanted) == ""
-    aged = (
-        f"from rep_ai.landing.destinations import filesystem as f; f.STALE_SECONDS = -9; {GENERIC}"
-    )
+    aged = "from rep_ai.landing.destinations import filesystem as f; f.STALE_SECONDS = -9"
     assert base.STALE_SECONDS > 0
     assert landing.run("ingest", nights, code=aged).returncode == 0
     assert not left.exists()
