@@ -27,10 +27,12 @@ from loads import LOAD_COLUMNS, Place, Tables, difference, names, torn
 from marts import RAW_SCHEMA
 from rep_ai.landing.destinations import base, filesystem
 from rep_ai.landing.raw_tables import TABLES
-from rep_ai.landing.upkeep import WRITTEN
+from rep_ai.landing.upkeep import VERSION, WRITTEN
 from rep_ai.landing.user_agents import TABLES as PARSED
 from rep_ai.sample import write_sample
 
+# of each run and each version, with its time
+NOTED = ("runs", "_schema_version")
 RAW = (*TABLES, *WRITTEN, "_gone_files", *PARSED)
 # the commands as they are, but for what DuckDB and PostgreSQL do in ways of their own; dlt's way
 # into PostgreSQL fails on a file without rows, unless it reads by row group
@@ -146,7 +148,7 @@ class Landing:
 def visible(cursor: Any) -> Tables:
     """The rows of all raw tables that a reader with the filter of staging sees, as text."""
     found: Tables = {}
-    for table in RAW:
+    for table in [name for name in RAW if name not in NOTED]:
         done = f"(select load_id from {RAW_SCHEMA}._dlt_loads where status = 0)"
         where = f"where _dlt_load_id in {done}" if table in TABLES else ""
         cursor.execute(f"select * from {RAW_SCHEMA}.{table} {where}")
@@ -211,6 +213,14 @@ def test_the_same_rows_everywhere(landing: Landing, nights: Path, wanted: Tables
         second = landing.run("ingest", "--quiet", nights, code=code)
         assert (second.returncode, second.stdout) == (0, ""), second.stderr
     assert difference(landing.tables(), wanted) == ""
+    # a row for each run, as it ended, and one for the version that all of them know
+    with landing.connected() as cursor:
+        cursor.execute(
+            f"select exit_code, files_known from {RAW_SCHEMA}.runs order by files_known, run_id"
+        )
+        assert [tuple(row) for row in cursor.fetchall()] == [(3, 0), (0, 4), (0, 4)]
+        cursor.execute(f"select version from {RAW_SCHEMA}._schema_version")
+        assert [tuple(row) for row in cursor.fetchall()] == [(VERSION,)]
 
 
 # ------------------------------------------------------------------------------------------ kills
