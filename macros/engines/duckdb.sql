@@ -99,3 +99,11 @@
 {% macro duckdb__rep_ai_numbers_again(json) -%}
     ltrim(regexp_replace({{ json }}, '"\\u0001([^"]*)"', '\1', 'g'), chr(1))
 {%- endmacro %}
+
+{# A view lists the folder whenever it is read. #}
+{% macro duckdb__rep_ai_external_tables(table, path) -%}
+    {{ return([
+        "create or replace view " ~ table ~ " as select * from read_parquet('" ~ path
+        ~ "/*.parquet', union_by_name = true)"
+    ]) }}
+{%- endmacro %}

@@ -301,3 +301,12 @@ walked_{{ rounds }} as (
     {%- endif -%}
     {{ return([]) }}
 {%- endmacro %}
+
+{# The table is made anew for the files that have come: a table keeps the list it began with. #}
+{% macro spark__rep_ai_external_tables(table, path) -%}
+    {{ return([
+        "drop table if exists " ~ table,
+        "create table " ~ table ~ " using parquet options (path '" ~ path
+        ~ "', mergeSchema 'true')"
+    ]) }}
+{%- endmacro %}

@@ -114,10 +114,10 @@ class Landing:
         elif self.kind == "sqlalchemy":
             import sqlite3
 
-            connection = sqlite3.connect(self.folder / "lite.db")
-            connection.execute(f"attach '{self.folder}/lite__{RAW_SCHEMA}.db' as {RAW_SCHEMA}")
-            yield connection.cursor()
-            connection.close()
+            lite = sqlite3.connect(self.folder / "lite.db")
+            lite.execute(f"attach '{self.folder}/lite__{RAW_SCHEMA}.db' as {RAW_SCHEMA}")
+            yield lite.cursor()
+            lite.close()
         else:
             with duckdb.connect() as connection:
                 connection.execute(f"create schema {RAW_SCHEMA}")
