@@ -70,7 +70,7 @@ def test_spark_reads_what_duckdb_reads(tmp_path: Path, session: Any) -> None:
         assert run.returncode == returned, run.stderr
         for table in (*TABLES, *WRITTEN, "_dlt_loads"):
             folder = lake / RAW_SCHEMA / table
-            # as macros/external_tables.sql has it
+            # as macros/engines/spark.sql has it
             session.sql(f"drop table if exists {table}")
             session.sql(
                 f"create table {table} using parquet options (path '{folder}', mergeSchema 'true')"
