@@ -81,8 +81,9 @@ class Landing:
         name = "BUCKET_URL" if self.kind == "filesystem" else "CREDENTIALS"
         return {**self.environment, f"DESTINATION__{self.kind.upper()}__{name}": where}
 
-    def start(self, *arguments: str | Path, code: str = GENERIC, **options: Any) -> Any:
-        """Start a command on it."""
+    def start(self, *arguments: str | Path, code: str = "", **options: Any) -> Any:
+        """Start a command on it, kept from the ways of DuckDB and PostgreSQL."""
+        code = code or (GENERIC if self.kind in ("duckdb", "postgres") else "pass")
         place = Place(self.folder, {}, code.strip())
         env = self.variables | options.pop("env", {})
         command, *rest = arguments
