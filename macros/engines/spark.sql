@@ -235,9 +235,10 @@ walked_{{ rounds }} as (
 {%- endmacro %}
 
 {#
-    Where Iceberg keeps views in a Hive metastore, `create or replace view` leaves the text that Hive
-    has of a view as it was, and that is the one that Spark reads (Iceberg 1.10, Spark 3.5). A view
-    with another text is dropped, so that it is made again; others stay, for those who read them.
+    Where Iceberg keeps views in a Hive metastore, `create or replace view` leaves the text that
+    Hive has of a view as it was, and that is the one that Spark reads (Iceberg 1.10, Spark 3.5). A
+    view with another text is dropped, so that it is made again; others stay, for those who read
+    them.
 #}
 {% macro spark__rep_ai_drop_old_view() -%}
     {%- set view = load_relation(this) if config.get('file_format') == 'iceberg' -%}
