@@ -382,7 +382,7 @@ def test_pages_name_files_that_exist(name: str) -> None:
 
 
 def test_every_page_is_read_here_and_linked_from_another() -> None:
-    found = {f"docs/{path.name}" for path in (PROJECT / "docs").iterdir()}
+    found = {f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.md")}
     assert found | {"README.md", "CONTRIBUTING.md"} == {*pages.NAMES}
     linked = {path.resolve() for name in pages.NAMES for path, _ in pages.links(name)}
     assert not [name for name in found if (PROJECT / name) not in linked]
