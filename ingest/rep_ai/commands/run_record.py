@@ -80,7 +80,9 @@ def _try_to_note(
     try:
         runs.note(destination, schema, row)
     except RepAiError as error:
-        outcome.run_lines = [f"the run is not in the raw table runs: {error}"]
+        # a run that failed says itself what is wrong with the database
+        line = f"the run is not in the raw table runs: {error}"
+        outcome.run_lines = [] if outcome.error else [line]
 
 
 def _came_of_it(outcome: Outcome) -> dict[str, Any]:
