@@ -63,6 +63,8 @@ def recorded(
         outcome.ingest = outcome.ingest or observer.report
         is_interrupt = isinstance(error, KeyboardInterrupt)
         outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
+        # what could not be noted mostly has the same cause
+        outcome.run_lines = []
         raise
     finally:
         _try_to_note(outcome, destination, schema, {**row, **_came_of_it(outcome)})
@@ -80,9 +82,8 @@ def _try_to_note(
     try:
         runs.note(destination, schema, row)
     except RepAiError as error:
-        # a run that failed says itself what is wrong with the database
-        line = f"the run is not in the raw table runs: {error}"
-        outcome.run_lines = [] if outcome.error else [line]
+        if not outcome.error:
+            outcome.run_lines = [f"the run is not in the raw table runs: {error}"]
 
 
 def _came_of_it(outcome: Outcome) -> dict[str, Any]:
