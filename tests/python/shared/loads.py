@@ -83,7 +83,7 @@ class Place:
             # nothing that needs a new interpreter
             self.working.mkdir(parents=True, exist_ok=True)
             done = processes.run("rep-ai", *arguments, variables=self.variables, apart=True)
-            assert "Traceback" not in done.stdout + done.stderr
+            assert "Traceback" not in done.stdout + done.stderr, done.stderr
             return done
         process = self.start(*arguments, **options)
         out, err = process.communicate()
