@@ -61,9 +61,12 @@
 
 {% macro postgres__rep_ai_is_key_of_record(id, keys, kind) -%}
     {#- without the index each record would be compared with each key -#}
-    {%- set index = "to_regclass('" ~ var('rep_ai_source_schema') ~ '.rep_ai_' ~ kind ~ "_id')" -%}
-    {%- if execute and run_query('select ' ~ index ~ ' is not null').rows[0][0] -%}
-        {{ id }} = any(array({{ keys }}))
+    {%- set index = adapter.quote(var('rep_ai_source_schema')) ~ '.rep_ai_' ~ kind ~ '_id' -%}
+    {%- if execute and run_query(
+        'select to_regclass(' ~ rep_ai_literal(index) ~ ') is not null'
+    ).rows[0][0] -%}
+        left({{ id }}, 600) = any(array(select left(listed.key, 600) from ({{ keys }}) as listed))
+        and (length({{ id }}) < 600 or {{ id }} in ({{ keys }}))
     {%- else -%}
         {{ id }} in ({{ keys }})
     {%- endif -%}
@@ -113,23 +116,27 @@
         end if;
         -- a night's records are looked up, whatever the length of the history
         {%- set raw = adapter.quote(var('rep_ai_source_schema')) %}
+        {%- set expressions = {} %}
+        {%- for collection in ('sessions', 'session_actions', 'session_interactions') %}
+        {%- do expressions.update({collection ~ '_delivery_id': [collection, '_delivery_id']}) %}
+        {%- endfor %}
+        {#- an index takes no text of 2.7 kB: with one of a whole id nothing more could be landed #}
+        {%- set id = '(left(coalesce(' ~ rep_ai_id('id') ~ ', ' ~ rep_ai_id('_key') ~ '), 600))' %}
+        {%- do expressions.update({
+            'session_id': ['sessions', id], 'interaction_id': ['session_interactions', id]
+        }) %}
+        {%- for name, (collection, expression) in expressions.items() %}
         begin
-            {%- for collection in ('sessions', 'session_actions', 'session_interactions') %}
-            create index if not exists rep_ai_{{ collection }}_delivery_id
-            on {{ raw }}.unique_visitor_{{ collection }} (_delivery_id);
-            {%- endfor %}
-            {%- for kind, collection in [
-                ('session', 'sessions'), ('interaction', 'session_interactions'),
-            ] %}
-            create index if not exists rep_ai_{{ kind }}_id
-            on {{ raw }}.unique_visitor_{{ collection }} (
-                (coalesce({{ rep_ai_id('id') }}, {{ rep_ai_id('_key') }}))
-            );
-            {%- endfor %}
+            -- asked first: `if not exists` would wait for whoever is loading
+            if to_regclass({{ rep_ai_literal(raw ~ '.rep_ai_' ~ name) }}) is null then
+                create index if not exists rep_ai_{{ name }}
+                on {{ raw }}.unique_visitor_{{ collection }} ({{ expression }});
+            end if;
         exception
-            -- without them it takes longer; nothing may be landed yet
-            when insufficient_privilege or undefined_table then null;
+            -- not our table, a view, not landed yet: without it a build takes longer, no more
+            when others then null;
         end;
+        {%- endfor %}
         -- the planner knows nothing of what was just loaded
         for raw_table in
             select relid from pg_stat_user_tables
