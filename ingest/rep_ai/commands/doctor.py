@@ -29,7 +29,6 @@ from rep_ai.words import many, on_line
 
 PACKAGES = ("dbt-core", "dbt-duckdb", "dbt-postgres", "dbt-spark", "dlt", "duckdb")
 MORE_PACKAGES = ("dbt-metricflow", "fsspec", "s3fs", "gcsfs", "adlfs", "paramiko", "pyarrow")
-ADAPTERS = {"postgres": "dbt-postgres", "spark": "dbt-spark"}
 # names beside those of variables that the environment may set
 SETTINGS = ("DUCKDB", "DUCKDB_MEMORY", "PUBLISH", "TARGET", "TRACEBACK")
 # a disk with less is full before long
@@ -74,24 +73,30 @@ def examine(sources: Sequence[str], target: str | None, variables: dict[str, Any
         *((("sources", lambda each=each: _source(each))) for each in sources),
         ("machine", lambda: _machine(target)),
     ]
-    found = []
+    found: list[Finding] = []
     for subject, look in looks:
         try:
-            found += list(look())
+            # what was found before it failed counts
+            for each in look():
+                found.append(each)
+            continue
         except RepAiError as error:
             what = f"{error.where}: {error.what}" if error.where else error.what
-            found.append(Finding(subject, "problem", what, "", error.to_do or "mend it"))
+            to_do = error.to_do or "mend it"
         except Exception as error:
-            found.append(Finding(subject, "problem", why(error), "", "mend it"))
+            what, to_do = why(error), "mend it"
+        # several looks fail for one reason, as where there is no project
+        if (what, to_do) not in [(each.value, each.to_do) for each in found]:
+            found.append(Finding(subject, "problem", what, "", to_do))
     return found
 
 
 def _versions(target: str | None) -> Iterator[Finding]:
     for name, number in versions((*PACKAGES, *MORE_PACKAGES)):
         yield Finding("versions", name, number)
-    kind = project.profile(target).output.get("type", "")
-    adapter = ADAPTERS.get(kind, "dbt-duckdb")
-    if adapter not in dict(versions()):
+    kind = project.profile(target).output.get("type") or "duckdb"
+    adapter = f"dbt-{kind}"
+    if adapter not in dict(versions([adapter])):
         yield Finding("versions", adapter, "missing", "", installs(kind))
     found = yaml.safe_load((project.package_directory() / "dbt_project.yml").read_text("utf-8"))
     if found["version"] != version("rep-ai-marts"):
@@ -132,7 +137,9 @@ def _settings(variables: dict[str, Any]) -> Iterator[Finding]:
 
 def _environment() -> Iterator[Finding]:
     check_environment()
-    known = {f"REP_AI_{name}" for name in SETTINGS} | {n.upper() for n in project.OF_ENVIRONMENT}
+    known = sorted(
+        [*(f"REP_AI_{name}" for name in SETTINGS), *(n.upper() for n in project.OF_ENVIRONMENT)]
+    )
     profiles = (project.profiles_directory() / "profiles.yml").read_text("utf-8")
     for name in sorted(os.environ):
         if name in known:

@@ -10,6 +10,9 @@ from rep_ai.installed import OURS, PACKAGE, renew_links
 FILES = Path(__file__).resolve().parents[1] / "new_project"
 # what stands in those files for the project's name, and for the version of this package
 NAME, VERSION = "my_project", "0.0.0"
+# dbt has packages of its own that are called so, and wants no second one of a name
+_ENGINES = "duckdb|postgres|spark|snowflake|databricks|bigquery|redshift"
+_TAKEN = re.compile(rf"{PACKAGE}|dbt(_({_ENGINES}))?")
 
 
 def init(folder: Path) -> list[str]:
@@ -41,4 +44,4 @@ def init(folder: Path) -> list[str]:
 def _dbt_name(folder: Path) -> str:
     """A name that dbt takes for a project: the folder's, as far as it can be one."""
     name = re.sub(r"\W+", "_", folder.resolve().name.lower(), flags=re.ASCII).strip("_")
-    return name if re.match(r"[a-z]", name) and name != PACKAGE else NAME
+    return name if re.match(r"[a-z]", name) and not _TAKEN.fullmatch(name) else NAME

@@ -63,6 +63,8 @@ def read(target: str | None = None) -> list[Organisation]:
             f"{path} cannot be read: {one_line(error)}",
             to_do="it holds `organisations:`, and of each its name and `sources:`",
         ) from None
+    if not items:
+        raise ProjectError(f"{path} has no organisation", to_do="name one, and its `sources:`")
     found: list[Organisation] = []
     places: dict[tuple[str, ...], str] = {}
     for name, settings in items:
@@ -84,6 +86,8 @@ def _organisation(
     """An organisation, and its database and schema."""
     wrong = [key for key in settings if key not in KEYS]
     variables = settings.get("vars") or {}
+    environment = settings.get("environment") or {}
+    schema, database = settings.get("schema"), settings.get("database")
     sources = settings.get("sources")
     sources = [sources] if isinstance(sources, str) else sources
     flaw = None
@@ -93,19 +97,22 @@ def _organisation(
         flaw = f"there is no setting {wrong[0]}; there are {', '.join(KEYS)}"
     elif not sources or not isinstance(sources, list):
         flaw = "it has no list of sources"
+    elif schema and not project.SCHEMA_NAME.fullmatch(str(schema)):
+        flaw = "use lower-case letters, digits and single underscores for its schema"
+    elif not isinstance(environment, dict):
+        flaw = "environment is a mapping of names and values"
     elif not isinstance(variables, dict) or "rep_ai_source_schema" in variables:
         flaw = "vars is a mapping, and has no rep_ai_source_schema: schema decides that"
     if flaw:
         raise ProjectError(flaw, where=f"{NAME}: {name}")
-    own = {str(k): str(v) for k, v in (settings.get("environment") or {}).items()}
+    own = {str(k): str(v) for k, v in environment.items()}
     used = project.profile(target or settings.get("target"), {**os.environ, **own})
     is_file = used.output.get("type") == "duckdb"
-    schema, database = settings.get("schema"), settings.get("database")
     if is_file:
         database = database or f"{name}.duckdb"
     else:
         schema = schema or name
-    environment = {
+    leading = {
         # a copy for readers of one would be replaced by that of the next
         "REP_AI_PUBLISH": "",
         "DBT_TARGET_PATH": str(project.target_path() / name),
@@ -114,7 +121,7 @@ def _organisation(
         **({"REP_AI_SCHEMA": schema, "REP_AI_SOURCE_SCHEMA": _raw(schema)} if schema else {}),
         **own,
     }
-    output = project.profile(used.target, {**os.environ, **environment}).output
+    output = project.profile(used.target, {**os.environ, **leading}).output
     if schema and output.get("schema") != schema:
         raise ProjectError(
             f"target {used.target!r} has the schema {output.get('schema')!r} for all",
@@ -123,7 +130,7 @@ def _organisation(
         )
     place = [str(output.get(k)) for k in ("path", "host", "port", "dbname", "database", "schema")]
     texts = [str(source) for source in sources or ()]
-    return Organisation(name, texts, used.target, variables, environment), tuple(place)
+    return Organisation(name, texts, used.target, variables, leading), tuple(place)
 
 
 def _raw(schema: str) -> str:

@@ -100,6 +100,17 @@ def test_what_is_wrong_is_said_with_what_to_do(
     assert said in "\n".join(wrong(result)), result.output
 
 
+def test_where_there_is_no_project_that_is_said_once(
+    rep_ai: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+    result = rep_ai("doctor")
+    assert result.exit_code == 1
+    assert len(wrong(result)) == 1
+    assert "rep-ai init DIR makes a project" in result.output
+    assert "dbt-core" in result.output
+
+
 def test_a_run_that_holds_the_database_is_named(
     rep_ai: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -197,3 +208,12 @@ def test_a_project_of_ones_own(rep_ai: Callable[..., Result], tmp_path: Path) ->
     assert again.exit_code == 1
     assert "has .github/workflows/rep_ai.yml, .gitignore" in again.output
     assert before == {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["dbt", "dbt_duckdb", "rep_ai", "2026"])
+def test_a_project_is_called_as_dbt_can_bear_it(
+    rep_ai: Callable[..., Result], tmp_path: Path, name: str
+) -> None:
+    assert rep_ai("init", name).exit_code == 0
+    text = (tmp_path / name / "dbt_project.yml").read_text(encoding="utf-8")
+    assert text.startswith("name: my_project\n")

@@ -179,6 +179,9 @@ def blocks() -> list[str]:
         ("organisations: [a]", "organisations"),
         ("organisations: {a: {source: x}}", "there is no setting source"),
         ("organisations: {a: {}}", "no list of sources"),
+        ("organisations: {}", "no organisation"),
+        ("organisations: {a: {sources: x, environment: [y]}}", "environment is a mapping"),
+        ("organisations: {a: {sources: x, schema: A-b}}", "lower-case letters"),
         ("organisations: {A-b: {sources: x}}", "lower-case letters"),
         ("organisations: {a: {sources: x, vars: {rep_ai_source_schema: y}}}", "schema decides"),
         (
