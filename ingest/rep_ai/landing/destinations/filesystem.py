@@ -22,6 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from rep_ai.landing.destinations.base import STALE_SECONDS, Destination
 from rep_ai.landing.destinations.database import columns_of, qualified
+from rep_ai.landing.errors import DestinationError, root_cause
+from rep_ai.landing.urls import public
 
 BUCKET_URL = "DESTINATION__FILESYSTEM__BUCKET_URL"
 LOADING = "_loading"
@@ -173,8 +175,11 @@ class Filesystem(Destination):
         connection.execute(f"create schema {schema}")
         if not self._is_local:
             connection.register_filesystem(self._fs)
-        for folder in self._list(schema):
-            self._show(connection, schema, folder.rpartition("/")[2])
+        try:
+            for folder in self._list(schema):
+                self._show(connection, schema, folder.rpartition("/")[2])
+        except Exception as error:
+            raise DestinationError(public(root_cause(error)), where=self.name) from error
         return connection
 
     connect_to_read = connect
@@ -182,12 +187,14 @@ class Filesystem(Destination):
     def _show(self, cursor: Any, schema: str, table: str) -> None:
         """Make the view of a table."""
         files = [path for path in self._list(f"{schema}/{table}") if path.endswith(".parquet")]
+        # what else lies there, a file of the system say, may be called as anything
+        view = f'{schema}."{table.replace(chr(34), chr(34) * 2)}"'
         if not files:
-            cursor.execute(f"drop view if exists {schema}.{table}")
+            cursor.execute(f"drop view if exists {view}")
             return
         scheme = "" if self._is_local else f"{urlsplit(self._url).scheme!s}://"
         listed = ", ".join("'" + (scheme + escape(p)).replace("'", "''") + "'" for p in files)
         cursor.execute(
-            f"create or replace view {schema}.{table} as "
+            f"create or replace view {view} as "
             f"select * from read_parquet([{listed}], union_by_name = true)"
         )
