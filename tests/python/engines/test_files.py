@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,6 @@ from marts import RAW_SCHEMA
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.upkeep import WRITTEN
 from rep_ai.sample import write_sample
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("REP_AI_SPARK"), reason="make test-engines runs it"
-)
 
 
 @pytest.fixture
