@@ -1,4 +1,4 @@
-"""Airflow with Cosmos: land, then each model as a task of its own.
+"""Airflow with Cosmos: land, each model as a task of its own, then say whether all is whole.
 
 Cosmos reads the models from the manifest that `dbt parse` leaves in the project's folder. Each task
 starts dbt, which takes some seconds: one task (airflow_plain.py) is faster.
@@ -8,6 +8,7 @@ import os
 from datetime import datetime
 
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from cosmos import (
     DbtTaskGroup,
@@ -55,4 +56,12 @@ with DAG(
         ),
         operator_args={"install_deps": False},
     )
-    ingest >> models
+    status = BashOperator(
+        task_id="status",
+        bash_command=f"{BIN}/rep-ai status --max-age 36h --within 30d",
+        cwd=PROJECT,
+        # whether or not all is built
+        trigger_rule="all_done",
+    )
+    # the second one lets the DAG fail with the models, whatever `status` finds
+    ingest >> models >> [status, EmptyOperator(task_id="are_built")]
