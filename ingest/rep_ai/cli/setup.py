@@ -85,6 +85,6 @@ def doctor(
     findings = examine(source, target, variables)
     show(findings)
     if bundle:
-        bundles.write(bundle, findings)
+        bundles.write(bundle, findings, target)
         click.echo(f"{bundle} has it without personal data; look into it before you send it.")
     sys.exit(FAILED if any(each.to_do for each in findings) else DONE)

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -23,24 +23,30 @@ _NOT_OURS = (
 )
 
 
-def write(file: Path, findings: Sequence[Finding]) -> None:
+def write(file: Path, findings: Sequence[Finding], target: str | None) -> None:
     """Write a zip file of what was found, and of how the last build ended; no text of dbt's.
 
     Args:
         file: replaced if it is there.
         findings: what `examine` found.
+        target: target of the profile that was looked at.
     """
+    hidden: set[str] = set()
+    with suppress(RepAiError):
+        # what stands in the profile itself; an error of a server names it
+        output = project.profile(target).output
+        hidden = {str(v) for k, v in output.items() if v and _SECRET.search(k.upper())}
     lines = ["\t".join(filter(None, finding)) for finding in findings]
-    text = "".join(f"{without_persons(line)}\n" for line in lines)
+    text = "".join(f"{without_persons(line, hidden)}\n" for line in lines)
     with ZipFile(file, "w", ZIP_DEFLATED) as bundle:
         bundle.writestr("doctor.txt", text)
         bundle.writestr("last_build.json", json.dumps(_last_build(), indent=1))
 
 
-def without_persons(text: str) -> str:
-    """A text without names, addresses, ids, and what is secret in the environment."""
+def without_persons(text: str, secrets: Collection[str] = ()) -> str:
+    """A text without names, addresses, ids, and what is secret, there or in the environment."""
     hidden = {os.environ[name] for name in os.environ if _SECRET.search(name)}
-    hidden |= {Path.home().name, socket.gethostname()}
+    hidden |= {*secrets, Path.home().name, socket.gethostname()}
     text = text.replace(str(Path.home()), "~")
     for pattern, instead in _NOT_OURS:
         text = pattern.sub(instead, text)

@@ -155,6 +155,21 @@ def test_the_bundle_has_nothing_of_a_person(
     assert without_persons(own) == "(address) (id) s3://..."
 
 
+def test_the_bundle_hides_what_stands_in_the_profile(
+    rep_ai: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = "{type: postgres, host: 127.0.0.1, port: 1, user: lovelace, pass: x, dbname: d}"
+    text = f"rep_ai: {{target: own, outputs: {{own: {settings}}}}}\n"
+    (tmp_path / "profiles.yml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    monkeypatch.delenv("REP_AI_TARGET", raising=False)
+    assert rep_ai("doctor", "--bundle", "d.zip").exit_code == 1
+    with ZipFile(tmp_path / "d.zip") as bundle:
+        text = bundle.read("doctor.txt").decode()
+    assert "PostgreSQL d on (hidden):1" in text
+    assert "127.0.0.1" not in text and "lovelace" not in text
+
+
 def test_versions(rep_ai: Callable[..., Result]) -> None:
     lines = rep_ai("--version").output.splitlines()
     names = [line.split()[0] for line in lines]
