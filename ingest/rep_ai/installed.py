@@ -50,6 +50,7 @@ def renew_links(project: Path, found_by_dbt: Path) -> None:
                 continue
             link.parent.mkdir(exist_ok=True)
             new = link.with_name(f"{link.name}.{os.getpid()}")
+            new.unlink(missing_ok=True)
             new.symlink_to(aim, target_is_directory=True)
             new.rename(link)
         except OSError as error:

@@ -41,7 +41,7 @@
 {%- endmacro %}
 
 {% macro snowflake__rep_ai_days_of(bounds) -%}
-    select dateadd('day', days.value, {{ bounds }}.first_date) as activity_date
+    select dateadd('day', cast(days.value as bigint), {{ bounds }}.first_date) as activity_date
     from
         {{ bounds }},
         lateral flatten(

@@ -149,6 +149,9 @@ def _environment() -> Iterator[Finding]:
 
 
 def _database(target: str | None) -> Iterator[Finding]:
+    if project.profile(target).output.get("type") == "spark":
+        yield Finding("database", "database", "Spark, which dbt alone reaches: ask `dbt debug`")
+        return
     destination = of_target(target)
     yield Finding("database", "database", destination.name)
     if isinstance(destination, DuckDB):

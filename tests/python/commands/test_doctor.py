@@ -100,6 +100,15 @@ def test_what_is_wrong_is_said_with_what_to_do(
     assert said in "\n".join(wrong(result)), result.output
 
 
+def test_spark_is_left_to_dbt(
+    rep_ai: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REP_AI_TARGET", "spark")
+    result = rep_ai("doctor")
+    assert result.exit_code == 0, result.output
+    assert "dbt debug" in result.output
+
+
 def test_where_there_is_no_project_that_is_said_once(
     rep_ai: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
