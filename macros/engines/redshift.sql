@@ -204,6 +204,10 @@ walked_{{ rounds }} as (
 {% macro redshift__rep_ai_lock() -%}
 {%- endmacro %}
 
+{% macro redshift__rep_ai_is_key_of_record(id, keys, kind) -%}
+    {{ id }} in ({{ keys }})
+{%- endmacro %}
+
 {% macro redshift__rep_ai_is_one_of_few(value, keys) -%}
     {{ value }} in ({{ keys }})
 {%- endmacro %}

@@ -56,6 +56,8 @@ class Warehouse:
             return agate.Table(list(self.codes.items()), ["model", "code"])
         if "as failures" in sql:
             return table(failures=0, should_warn=False, should_error=False)
+        if "select max(version) from" in sql:
+            return table(version=1)
         if "db_collation()" in sql:
             return table(collation="case_sensitive")
         self.codes |= re.findall(r"select '([^']+)' as model, '([^']+)' as code", sql)
