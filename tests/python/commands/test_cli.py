@@ -601,7 +601,7 @@ main()
 
 @pytest.mark.parametrize("home", ["empty", "absent", "full"])
 def test_nothing_is_left_where_nobody_asked(place: Place, tmp_path: Path, home: str) -> None:
-    """No telemetry's id, no .dlt, no logs: the database, its lock and temporary files only."""
+    """No telemetry's id, no .dlt: the database, its lock, the log and temporary files only."""
     folders = {name: tmp_path / name for name in ("cwd", "home", "data", "temporary")}
     for folder in folders.values():
         folder.mkdir()
@@ -616,6 +616,7 @@ def test_nothing_is_left_where_nobody_asked(place: Place, tmp_path: Path, home: 
         "XDG_DATA_HOME": str(folders["home"] / "xdg"),
         "TMPDIR": str(folders["temporary"]),
         "REP_AI_DUCKDB": str(folders["data"] / "a.duckdb"),
+        "DBT_LOG_PATH": str(folders["data"] / "logs"),
         "AUDIT": str(tmp_path / "audit"),
         # what the interpreter would write itself
         "PYTHONDONTWRITEBYTECODE": "1",
