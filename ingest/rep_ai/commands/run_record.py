@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -53,23 +53,23 @@ def recorded(
         "log": str(path),
         "started_at": _now(),
     }
-    log = _log(path, outcome, row["run_id"])
-    _try_to_note(outcome, destination, schema, row)
-    words = ["rep-ai", outcome.command, *map(public, sources)]
-    log(f"begins: {' '.join(words)} into {destination.name}")
-    try:
-        yield
-    except BaseException as error:
-        outcome.ingest = outcome.ingest or observer.report
-        is_interrupt = isinstance(error, KeyboardInterrupt)
-        outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
-        # what could not be noted mostly has the same cause
-        outcome.run_lines = []
-        raise
-    finally:
-        _try_to_note(outcome, destination, schema, {**row, **_came_of_it(outcome)})
-        for line in _lines(outcome):
-            log(line)
+    with _log(path, outcome, row["run_id"]) as log:
+        _try_to_note(outcome, destination, schema, row)
+        words = ["rep-ai", outcome.command, *map(public, sources)]
+        log(f"begins: {' '.join(words)} into {destination.name}")
+        try:
+            yield
+        except BaseException as error:
+            outcome.ingest = outcome.ingest or observer.report
+            is_interrupt = isinstance(error, KeyboardInterrupt)
+            outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
+            # what could not be noted mostly has the same cause
+            outcome.run_lines = []
+            raise
+        finally:
+            _try_to_note(outcome, destination, schema, {**row, **_came_of_it(outcome)})
+            for line in _lines(outcome):
+                log(line)
 
 
 def _now() -> datetime:
@@ -125,17 +125,20 @@ class _Handler(RotatingFileHandler):
         """A log that cannot be written fails no run."""
 
 
-def _log(path: Path, outcome: Outcome, run_id: str) -> Callable[[str], None]:
+@contextmanager
+def _log(path: Path, outcome: Outcome, run_id: str) -> Iterator[Callable[[str], None]]:
     """What appends a line to the log; nothing, and a warning, where it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = _Handler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     except OSError as error:
         outcome.run_lines = [f"{path} cannot be written: {error.strerror}"]
-        return lambda _: None
+        yield lambda _: None
+        return
     logger = logging.Logger(run_id)
     logger.addHandler(handler)
-    return lambda line: logger.info("%s", f"{_now():%Y-%m-%d %H:%M:%SZ} {run_id[:8]} {line}")
+    with closing(handler):
+        yield lambda line: logger.info("%s", f"{_now():%Y-%m-%d %H:%M:%SZ} {run_id[:8]} {line}")
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

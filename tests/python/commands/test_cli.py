@@ -616,7 +616,7 @@ def test_nothing_is_left_where_nobody_asked(place: Place, tmp_path: Path, home: 
         "XDG_DATA_HOME": str(folders["home"] / "xdg"),
         "TMPDIR": str(folders["temporary"]),
         "REP_AI_DUCKDB": str(folders["data"] / "a.duckdb"),
-        "DBT_LOG_PATH": str(folders["data"] / "logs"),
+        "DBT_LOG_PATH": str(tmp_path / "logs"),
         "AUDIT": str(tmp_path / "audit"),
         # what the interpreter would write itself
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -631,7 +631,8 @@ def test_nothing_is_left_where_nobody_asked(place: Place, tmp_path: Path, home: 
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     written = (tmp_path / "audit").read_text().splitlines()
-    mine = (str(folders["temporary"]), str(folders["data"]), "/dev/", "/proc/")
+    mine = tuple(str(tmp_path / name) for name in ("temporary", "data", "logs"))
+    mine += ("/dev/", "/proc/")
     assert [path for path in written if not path.startswith(mine)] == []
     assert any(path.endswith("a.duckdb.lock") for path in written)
     assert list(folders["temporary"].iterdir()) == list(folders["cwd"].iterdir()) == []
