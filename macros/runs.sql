@@ -7,7 +7,7 @@
             if flags.FULL_REFRESH -%}
         {%- for node in rep_ai_watched_nodes() if 'rep_ai_incremental(' in node.raw_code
             and (node.config.materialized, node.config.incremental_strategy)
-                != ('incremental', 'append') -%}
+                != ('incremental', 'merge' if target.type == 'bigquery' else 'append') -%}
             {{ exceptions.raise_compiler_error(
                 'materialized or incremental_strategy of your dbt_project.yml reach ' ~ node.name
                 ~ ', and its rows would be wrong: write them below the name of your project,'

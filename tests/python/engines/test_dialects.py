@@ -203,7 +203,7 @@ def test_a_night_replaces_keys_and_no_more(recorded: Any) -> None:
     [
         ("select no_such_function(a) from t", "unknown function: no_such_function"),
         ("select cast(a as no_such_type) from t", "unknown type: no_such_type"),
-        ("select a from from t", "no SQL"),
+        ("select a from t where (a = 1", "no SQL"),
         ("with select_ as (select 1 as a) select a, from where", "no SQL"),
         ("select a from t as using", "reserved: using"),
     ],
