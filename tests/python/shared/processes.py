@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -149,6 +150,8 @@ def settle(variables: Mapping[str, str], folder: str) -> None:
     os.environ.update(variables)
     time.tzset()
     os.chdir(folder)
+    # what the tests' own libraries have set up, a new interpreter has not
+    logging.root.handlers.clear()
     # what is loaded stays, and what a command leaves is not much
     gc.freeze()
     gc.disable()
