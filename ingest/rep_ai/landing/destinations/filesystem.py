@@ -112,7 +112,9 @@ class Filesystem(Destination):
         with self._fs.open(written, "wb") as file:
             parquet.write_table(rows, file)
         self._move(written, self._file(schema, table, f"{name}.{self._machine}"))
-        self._fs.rm(self._loading, recursive=True)
+        # in a bucket a folder ends with its last file
+        with suppress(FileNotFoundError):
+            self._fs.rm(self._loading, recursive=True)
 
     def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
         """The columns of those of some raw tables that are there."""
@@ -162,6 +164,7 @@ class Filesystem(Destination):
 
     def _list(self, folder: str) -> list[str]:
         """Paths of the files in a folder."""
+        self._fs.invalidate_cache()
         with suppress(FileNotFoundError):
             return sorted(self._fs.ls(f"{self._root}/{folder}", detail=False))
         return []
