@@ -26,8 +26,6 @@ from rep_ai.landing.raw_tables import TABLES
 WAREHOUSES = sorted((PROJECT / "tests" / "fixtures").glob("warehouse_*.zst"))
 # the sample's nights are of 1 to 5 March 2026, in Chicago
 START, END = 1_772_776_800_000, 1_772_863_200_000
-# the path of a socket, which a fork would make, would be too long here
-NEW_INTERPRETER = "import sys"
 SCHEMAS = ("rep_ai", "rep_ai_intermediate", "rep_ai_staging")
 
 
@@ -46,7 +44,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Old:
 
 
 def unpacked(path: Path, folder: Path) -> Old:
-    place = Old(folder, {}, NEW_INTERPRETER)
+    place = Old(folder, {})
     content = zstandard.ZstdDecompressor().decompress(path.read_bytes())
     write(place.database, content)
     return place
@@ -67,7 +65,7 @@ def test_fixtures_are_small_and_of_each_release() -> None:
 def test_a_build_over_an_old_warehouse_gives_the_rows_of_one_from_nothing(
     old: Old, tmp_path: Path
 ) -> None:
-    anew = Old(tmp_path / "anew", {}, NEW_INTERPRETER)
+    anew = Old(tmp_path / "anew", {})
     write(anew.database, old.database.read_bytes())
     with duckdb.connect(str(anew.database)) as connection:
         for schema in SCHEMAS:

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
@@ -146,6 +147,9 @@ def _run(
 
 def settle(variables: Mapping[str, str], folder: str) -> None:
     """Make this process one that was started with some variables in a folder."""
+    # sockets of what this process forks: below a TMPDIR of a test their paths would be too long
+    get_temp_dir()
+    tempfile.tempdir = None
     os.environ.clear()
     os.environ.update(variables)
     time.tzset()
