@@ -1,17 +1,20 @@
 {# What PostgreSQL writes in its own way; `../engines.sql` says what for. #}
 
-{% macro postgres__rep_ai_time(text, least, greatest) -%}
+{# A text of digits as a number of milliseconds; NULL where it is none, or much too great. #}
+{% macro postgres__rep_ai_milliseconds(text) -%}
     {#- leading zeros aside such a number has 12 or 13 digits -#}
-    {%- set milliseconds -%}
-        cast(
-            case
-                when
-                    translate({{ text }}, '0123456789', '') = ''
-                    and length(ltrim({{ text }}, '0')) between 12 and 13
-                    then ltrim({{ text }}, '0')
-            end as bigint
-        )
-    {%- endset -%}
+    cast(
+        case
+            when
+                translate({{ text }}, '0123456789', '') = ''
+                and length(ltrim({{ text }}, '0')) between 12 and 13
+                then ltrim({{ text }}, '0')
+        end as bigint
+    )
+{%- endmacro %}
+
+{% macro postgres__rep_ai_time(text, least, greatest) -%}
+    {%- set milliseconds = postgres__rep_ai_milliseconds(text) -%}
     case
         when {{ milliseconds }} between {{ least }} and {{ greatest }}
             {#- floating point, but exact: microseconds up to 2255 are whole numbers below 2^53 #}

@@ -27,17 +27,7 @@
 
 {# Days and milliseconds of a day: `dateadd` takes numbers below 2^31. #}
 {% macro redshift__rep_ai_time(text, least, greatest) -%}
-    {#- leading zeros aside such a number has 12 or 13 digits -#}
-    {%- set milliseconds -%}
-        cast(
-            case
-                when
-                    translate({{ text }}, '0123456789', '') = ''
-                    and length(ltrim({{ text }}, '0')) between 12 and 13
-                    then ltrim({{ text }}, '0')
-            end as bigint
-        )
-    {%- endset -%}
+    {%- set milliseconds = postgres__rep_ai_milliseconds(text) -%}
     case
         when {{ milliseconds }} between {{ least }} and {{ greatest }}
             then

@@ -117,8 +117,7 @@ def _windows(database: Database) -> Windows:
         "(select load_id from {_dlt_loads} where status = 0) group by _delivery_id"
     ):
         if identity not in out:
-            moment = modified_at and modified_at.astimezone(UTC).replace(tzinfo=None)
-            rank = _rank(version, moment, identity)
+            rank = _rank(version, ledgers.utc(modified_at), identity)
             found.setdefault(_window(start, end), []).append((rank, version, url))
     return found
 

@@ -68,7 +68,7 @@ def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
                 continue
             ledger.rejected.setdefault(url, set()).add(load_id)
         # a retried file has several rows of one state: any success counts
-        state = State(url, size, _utc(modified_at))
+        state = State(url, size, utc(modified_at))
         if ledger.states.get(state, REJECTED) == REJECTED:
             ledger.states[state] = status
         if status == LOADED:
@@ -81,7 +81,7 @@ def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
     return ledger
 
 
-def _utc(moment: datetime | str | None) -> datetime | None:
+def utc(moment: datetime | str | None) -> datetime | None:
     """A time of a database without its zone; some tell no zone, and SQLite tells a text."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
