@@ -63,8 +63,8 @@ check: style ## a first answer within two minutes, about what has changed since 
 	$(BIN)/python -m pytest --quiet --numprocesses 2 $(QUICK)
 
 test: export REP_AI_TARGET := dev
-test: .venv/.test .venv/.warehouses ## everything that CI runs
-	@$(TOGETHER) models-tested sql-style
+test: ## everything that CI runs
+	@$(TOGETHER) .venv/.test .venv/.warehouses models-tested sql-style
 	REP_AI_DUCKDB=target/test/warehouse.duckdb $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder
 
