@@ -184,9 +184,9 @@ def as_a_package(folder: Path) -> Shell:
     (consumer / "packages.yml").write_text("packages: [{local: ../package}]", encoding="utf-8")
     shell = Shell(consumer)
     shell.run("dbt deps")
-    shell.run(f"rep-ai ingest --quiet {package.folder}/dumps")
-    for command in ("dbt build", "dbt build"):
-        shell.run(command)
+    # plain dbt there: test_consumer.py
+    said = shell.run(f"rep-ai run {package.folder}/dumps --publish copy.duckdb")
+    assert f"are in {consumer}/company.duckdb, schema analytics_marts." in said
     inner = consumer / "models" / "inner.sql"
     inner.write_text("select session_id from {{ ref('int_rep_ai__sessions_grouped') }}\n")
     assert "private to the 'rep_ai' group" in shell.run("dbt parse", code=2)
@@ -301,9 +301,6 @@ def test_plain_dbt_finds_the_warehouse_from_another_folder(
 
 def test_rep_ai_finds_the_marts_of_a_project_that_imports_this_one(package: Shell) -> None:
     """By dbt's manifest, under that project's names, in the database of its profile."""
-    dumps = package.folder.parent / "package" / "dumps"
-    said = package.run(f"rep-ai run {dumps} --publish copy.duckdb")
-    assert f"are in {package.folder}/company.duckdb, schema analytics_marts." in said
     marts = "analytics_marts.visits"
     visits = package.count(marts, "company.duckdb")
     assert visits == package.count(marts, "copy.duckdb") > 0
