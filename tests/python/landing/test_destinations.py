@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,20 +81,23 @@ class Landing:
         name = "BUCKET_URL" if self.kind == "filesystem" else "CREDENTIALS"
         return {**self.environment, f"DESTINATION__{self.kind.upper()}__{name}": where}
 
-    def start(self, *arguments: str | Path, code: str = "", **options: Any) -> Any:
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start a command on it, kept from the ways of DuckDB and PostgreSQL."""
-        code = code or (GENERIC if self.kind in ("duckdb", "postgres") else "pass")
-        place = Place(self.folder, {}, code.strip())
-        env = self.variables | options.pop("env", {})
         command, *rest = arguments
-        return place.start(command, "--destination", self.kind, *rest, env=env, **options)
+        return self._place().start(command, "--destination", self.kind, *rest, env=self.variables)
 
-    def run(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str | Path, code: str = "", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command on it to its end."""
-        process = self.start(*arguments, **options)
-        out, err = process.communicate()
-        assert "Traceback" not in out + err
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        command, *rest = arguments
+        return self._place(code).run(
+            command, "--destination", self.kind, *rest, env={**self.variables, **(env or {})}
+        )
+
+    def _place(self, code: str = "") -> Place:
+        code = code or (GENERIC if self.kind in ("duckdb", "postgres") else "pass")
+        return Place(self.folder, {}, code.strip())
 
     @property
     def lake(self) -> Path:

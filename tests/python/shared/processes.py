@@ -18,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +37,8 @@ PROCESSES.set_forkserver_preload(
         *("__main__", "hypothesis", "duckdb", "pyarrow", "dlt"),
         *("rep_ai.cli", "rep_ai.commands.run", "rep_ai.console.progress"),
         *("dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres"),
+        # it takes 12 seconds, which a few tests would not bring in
+        *(["warmed"] if "PYTEST_XDIST_WORKER" in os.environ else []),
     ]
 )
 # a folder of what dbt has parsed: made once, so that all processes of one run have the same
@@ -44,6 +48,30 @@ if "REP_AI_TESTS_PARSED" not in os.environ:
 PARSED = Path(os.environ["REP_AI_TESTS_PARSED"])
 # how rep-ai starts dbt
 DBT = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
+
+
+def fork(what: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
+    """Start a process that calls a function; `daemon` lets it end with this one at the latest."""
+    server: Any = forkserver._forkserver
+    before = os.environ.copy()
+    # what all are forked from finds modules by this variable alone
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    try:
+        server.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    begin = (server._forkserver_address, what, *arguments)
+    process = PROCESSES.Process(target=_begin, args=begin, daemon=daemon)
+    process.start()
+    return process
+
+
+def _begin(address: str, what: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a process that forks from where it was itself forked from."""
+    server: Any = forkserver._forkserver
+    server._forkserver_address, server.ensure_running = address, lambda: None
+    what(*arguments)
 
 
 class Command:
@@ -62,14 +90,12 @@ class Command:
         cwd: Path,
         *,
         apart: bool = False,
+        code: str = "pass",
     ) -> None:
-        """Start it; `apart` gives standard error a stream of its own."""
+        """Start it; `apart` gives standard error a stream of its own, `code` is run before it."""
         pipes = [PROCESSES.Pipe(duplex=False) for _ in range(2 if apart else 1)]
         theirs = [sends for _, sends in pipes]
-        self._process = PROCESSES.Process(
-            target=_run, args=(theirs, program, list(arguments), dict(variables), str(cwd))
-        )
-        self._process.start()
+        self._process = fork(_run, theirs, code, [program, *arguments], dict(variables), str(cwd))
         for sends in theirs:
             sends.close()
         self.stdout, self.stderr, *_ = [*map(_text, [ours for ours, _ in pipes]), None]
@@ -115,6 +141,7 @@ def run(
     variables: Mapping[str, str],
     cwd: Path = PROJECT,
     apart: bool = False,
+    code: str = "pass",
 ) -> subprocess.CompletedProcess[str]:
     """Run dbt or rep-ai to its end.
 
@@ -124,12 +151,14 @@ def run(
         variables: all of its environment.
         cwd: its working folder.
         apart: whether standard error is kept apart.
+        code: Python that runs before it.
     """
-    return Command(program, [*map(str, arguments)], variables, cwd, apart=apart).done()
+    command = Command(program, [*map(str, arguments)], variables, cwd, apart=apart, code=code)
+    return command.done()
 
 
 def _run(
-    outputs: list[Any], program: str, arguments: list[str], variables: dict[str, str], cwd: str
+    outputs: list[Any], code: str, command: list[str], variables: dict[str, str], cwd: str
 ) -> None:
     """What a process does."""
     for stream, output in ((1, outputs[0]), (2, outputs[-1])):
@@ -140,7 +169,8 @@ def _run(
     sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     settle(variables, cwd)
     try:
-        call(program, arguments)
+        exec(code, {})
+        call(*command)
     finally:
         let_go()
 
@@ -180,17 +210,17 @@ def _start_dbt(command: Sequence[str], *, env: dict[str, str], cwd: Path, **_: A
     return Command("dbt", command[3:], env, cwd)
 
 
-def call(program: str, arguments: list[str]) -> None:
+def call(program: str, *arguments: str) -> None:
     """Call dbt or rep-ai; it leaves by SystemExit."""
     if program == "dbt":
         from dbt.cli.main import cli
 
         with _shared_parse(arguments):
-            cli(arguments)
+            cli(list(arguments))
     else:
         from rep_ai.cli import main
 
-        main(arguments)
+        main(list(arguments))
 
 
 def let_go() -> None:
@@ -216,7 +246,7 @@ def _share_between_databases() -> None:
 
 
 @contextmanager
-def _shared_parse(arguments: list[str]) -> Iterator[None]:
+def _shared_parse(arguments: Sequence[str]) -> Iterator[None]:
     """Let dbt begin with what another process has parsed, if there is nothing of its own.
 
     dbt itself compares variables, profile and files, and parses anew what differs. A copy of the

@@ -54,7 +54,7 @@ from histories import (
 )
 from marts import difference, environment, known_types
 from oracle import KIND, Delivery, Row, marts, read_dump, version_key
-from processes import PROCESSES, PROJECT, call, let_go, settle
+from processes import PROCESSES, PROJECT, call, fork, let_go, settle
 
 # ------------------------------------------------------------------------------------------- plans
 
@@ -474,10 +474,7 @@ class Worker:
     def start(cls, variables: dict[str, str], folder: Path) -> Worker:
         """Start one with some environment variables in a folder."""
         ours, theirs = PROCESSES.Pipe()
-        process = PROCESSES.Process(
-            target=_work, args=(theirs, variables, str(folder)), daemon=True
-        )
-        process.start()
+        process = fork(_work, theirs, variables, str(folder), daemon=True)
         theirs.close()
         return cls(process, ours)
 
@@ -492,7 +489,7 @@ def _work(connection: Connection, variables: dict[str, str], folder: str) -> Non
             os.dup2(said, stream)
         os.close(said)
         try:
-            call(program, arguments)
+            call(program, *arguments)
         except SystemExit as done:
             code = done.code or 0
         let_go()
