@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from rep_ai.cli import setup
-from rep_ai.cli.errors import fail, handle_errors, reported
+from rep_ai.cli.errors import Command, fail, handle_errors
 from rep_ai.cli.options import (
     destination_option,
     duration,
@@ -36,6 +36,9 @@ def main() -> None:
     # a file name may hold what the terminal cannot show
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+main.command_class = Command
 
 
 @main.command()
@@ -69,22 +72,18 @@ def ingest(**options: Any) -> None:
 @for_all
 def run(*, dry_run: bool, **options: Any) -> None:
     """Land the dump files of each SOURCE, run dbt build, and say what came out."""
-    if dry_run:
-        _look(**options)
-    _work("run", **options)
-
-
-@reported
-def _look(*, as_json: bool, quiet: bool, **options: Any) -> NoReturn:
-    """Say what a run would do."""
-    from rep_ai.commands import dry_run
+    if not dry_run:
+        _work("run", **options)
+    from rep_ai.commands import dry_run as command
     from rep_ai.console import progress
 
-    found = dry_run.look(progress.observer(quiet=quiet, as_json=as_json), **options)
+    as_json = options.pop("as_json")
+    observer = progress.observer(quiet=options.pop("quiet"), as_json=as_json)
+    found = command.look(observer, **options)
     if as_json:
-        click.echo(dry_run.as_json(found))
+        click.echo(command.as_json(found))
     else:
-        dry_run.show(found)
+        command.show(found)
     sys.exit(found["exit_code"])
 
 
@@ -107,11 +106,7 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
     for line in outcome.run_lines if talks else outcome.warnings():
         click.echo(f"warning: {line}", err=True)
     if as_json:
-        try:
-            with handle_errors():
-                click.echo(json.dumps(outcome.document()))
-        except RepAiError as error:
-            outcome.error = outcome.error or str(error)
+        click.echo(json.dumps(outcome.document()))
     if outcome.error:
         fail(outcome.error)
     sys.exit(outcome.exit_code)
@@ -120,7 +115,6 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
 @main.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @target_option
-@reported
 def export(directory: Path, target: str | None) -> None:
     """Replace DIRECTORY by the marts as Parquet files with a manifest."""
     from rep_ai import project
@@ -151,7 +145,6 @@ def export(directory: Path, target: str | None) -> None:
     default="none",
     show_default=True,
 )
-@reported
 def sample(directory: Path, first_day: datetime, **options: Any) -> None:
     """Write synthetic dumps that look like life into DIRECTORY, the same for the same options."""
     from rep_ai.sample import write_sample
@@ -175,7 +168,6 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
 )
 @click.option("--add-all", is_flag=True, help="Let every type be known that is not yet.")
 @click.option("--force", is_flag=True, help="Add types that no dump has shown, too.")
-@reported
 def types(
     target: str | None,
     variables: dict[str, Any],
@@ -201,7 +193,6 @@ def _retirement(action: str) -> Callable[..., None]:
     @vars_option
     @click.argument("delivery", metavar="FILE-OR-DELIVERY")
     @click.option("--reason", metavar="TEXT", help="Why; it is kept in the raw table retirements.")
-    @reported
     def command(
         target: str | None,
         destination: str | None,
@@ -247,7 +238,6 @@ main.command("restore", help="Bring a retired delivery back into the marts.")(
     help="Older gaps and rejected files are no problem, such as 30d; implies --check.",
 )
 @for_all
-@reported
 def status(
     target: str | None,
     variables: dict[str, Any],
@@ -281,7 +271,6 @@ def status(
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @target_option
 @vars_option
-@reported
 def report(file: Path | None, target: str | None, variables: dict[str, Any]) -> None:
     """Write the report page, one HTML file made from the marts, to FILE (target/report.html)."""
     from rep_ai import project, report_page

@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -19,6 +18,9 @@ from rep_ai.errors import FAILED, RepAiError
 from rep_ai.signals import INTERRUPTED, SIGNALS
 from rep_ai.words import one_line
 
+# where a command's context keeps its words
+WORDS = "rep_ai.words"
+
 
 def fail(message: str) -> NoReturn:
     """Say what went wrong, and end."""
@@ -28,20 +30,23 @@ def fail(message: str) -> NoReturn:
     sys.exit(FAILED)
 
 
-def reported(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command say a failure in one line, with --json in a document too, and end with 1."""
+class Command(click.Command):
+    """A command that says a failure in one line, with --json in a document too, and ends with 1."""
 
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words as they were given."""
+        ctx.meta[WORDS] = [*args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call it."""
         try:
             with handle_errors():
-                return command(*args, **kwargs)
+                return super().invoke(ctx)
         except RepAiError as error:
-            if kwargs.get("as_json"):
+            if ctx.params.get("as_json"):
                 click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
             fail(str(error))
-
-    return wrapped
 
 
 @contextmanager

@@ -5,24 +5,28 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import yaml
 
 from rep_ai import project
-from rep_ai.cli.errors import reported
+from rep_ai.cli.errors import WORDS
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.sources import PATTERNS
 
+# where a command's context keeps the variables that it was given, without the environment's
+VARIABLES = "rep_ai.variables"
 
-def _variables(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any]:
+
+def _variables(context: click.Context, _: click.Parameter, value: str | None) -> dict[str, Any]:
     try:
         variables = yaml.safe_load(value) if value else {}
     except yaml.YAMLError:
         variables = None
     if not isinstance(variables, dict):
         raise click.BadParameter("give a YAML mapping, as for dbt: '{name: value}'")
+    context.meta[VARIABLES] = variables
     return {**project.variables_of_environment(), **variables}
 
 
@@ -56,40 +60,30 @@ def for_all(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         help="Do it for each organisation of rep_ai.yml, one after the other.",
     )
+    @click.pass_context
     @wraps(command)
-    def wrapped(*, is_for_all: bool, **parameters: Any) -> Any:
-        context, source = click.get_current_context(), parameters.get("source")
+    def wrapped(context: click.Context, /, *, is_for_all: bool, **parameters: Any) -> Any:
+        source = parameters.get("source")
         if not is_for_all:
             if source == ():
-                (missing,) = [each for each in context.command.params if each.name == "source"]
-                raise click.MissingParameter(ctx=context, param=missing)
+                raise click.UsageError("Missing argument 'SOURCE...'.")
             return command(**parameters)
         given = context.get_parameter_source("copy")
         if source or given is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError("--all takes neither SOURCE nor --publish: rep_ai.yml has them")
-        return _call_all(context, as_json=parameters["as_json"])
+        variables = context.meta[VARIABLES]
+        if "rep_ai_source_schema" in variables:
+            raise click.UsageError(
+                "--all takes no rep_ai_source_schema: each has a schema of its own"
+            )
+        from rep_ai.commands.organisations import run_all
+
+        # --target and --vars come again behind these, and the last one holds
+        words = ["--quiet" if each == "-q" else each for each in context.meta[WORDS]]
+        words = [each for each in words if each != "--all"]
+        sys.exit(run_all(context.command.name or "", words, parameters["target"], variables))
 
     return wrapped
-
-
-@reported
-def _call_all(context: click.Context, *, as_json: bool) -> NoReturn:
-    """Do it; `reported` reads whether errors are said in a document, too."""
-    from rep_ai.commands import organisations
-
-    del as_json
-    parameters = context.params
-    of_environment = project.variables_of_environment()
-    variables = {
-        name: value
-        for name, value in parameters["variables"].items()
-        if of_environment.get(name) != value
-    }
-    if "rep_ai_source_schema" in variables:
-        raise click.UsageError("--all takes no rep_ai_source_schema: each has a schema of its own")
-    words = [*organisations.words_of(context, ("target", "variables", "is_for_all"))]
-    name = context.command.name or ""
-    sys.exit(organisations.run_all(name, words, parameters["target"], variables))
 
 
 json_option = click.option(

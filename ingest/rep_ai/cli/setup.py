@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rep_ai.cli.errors import reported
+from rep_ai.cli.errors import Command
 from rep_ai.cli.options import target_option, vars_option
 from rep_ai.errors import DONE, FAILED
 
@@ -47,9 +47,8 @@ def version_option(command: Any) -> Any:
     )(command)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@reported
 def init(directory: Path) -> None:
     """Lay down a small dbt project of your own in DIRECTORY, which imports this one."""
     from rep_ai.commands.init import init as lay_down
@@ -64,7 +63,7 @@ def init(directory: Path) -> None:
     click.echo("  REP_AI_DUCKDB=sample.duckdb rep-ai run target/sample_dumps")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", nargs=-1)
 @target_option
 @vars_option
@@ -74,7 +73,6 @@ def init(directory: Path) -> None:
     metavar="FILE",
     help="Write it to this zip file as well, without personal data, to be sent to others.",
 )
-@reported
 def doctor(
     source: tuple[str, ...], target: str | None, variables: dict[str, Any], bundle: Path | None
 ) -> None:
