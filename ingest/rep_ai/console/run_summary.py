@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rep_ai.console.tables import show_table, show_violations
-from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.dump.format import RECORD_TABLES
 from rep_ai.errors import DONE, FAILED, SOME_REJECTED
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health

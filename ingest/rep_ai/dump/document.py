@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from rep_ai.dump import chunks
 from rep_ai.dump.diagnosis import TIME_RANGE_MS, has_version, time_meant, version_meant
-from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, Collection
+from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, RECORD_TABLES, Collection
 from rep_ai.dump.json_text import UnreadableError, flaw, json_object, storable, value_text
 from rep_ai.dump.records import Shape, columns_of, read
 from rep_ai.dump.text import TOO_DEEP, RejectedError, Text
@@ -33,20 +33,6 @@ _SEMVER = re.compile(
     r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?",
     re.ASCII,
 )
-
-_OWN = [("_delivery_id", pa.string()), ("_position", pa.int64()), ("_key", pa.string())]
-RECORD_TABLES: dict[str, pa.Schema] = {
-    **{
-        c.name: pa.schema(
-            [*_OWN, *((name, pa.string()) for name in c.fields), ("_extra", pa.string())]
-        )
-        for c in COLLECTIONS
-    },
-    "other_entries": pa.schema([*_OWN, ("collection", pa.string()), ("record", pa.string())]),
-    "rejected_records": pa.schema(
-        [*_OWN, ("collection", pa.string()), ("record", pa.string()), ("reason", pa.string())]
-    ),
-}
 
 
 class EqualKeysError(Exception):

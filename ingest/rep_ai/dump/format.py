@@ -7,6 +7,7 @@ table `other_entries`. Action and interaction types are listed in `seeds/`.
 
 from dataclasses import dataclass
 
+import pyarrow as pa
 import yaml
 
 from rep_ai.installed import OURS
@@ -41,3 +42,15 @@ def _collections() -> tuple[Collection, ...]:
 
 
 COLLECTIONS = _collections()
+
+_OWN = [("_delivery_id", pa.string()), ("_position", pa.int64()), ("_key", pa.string())]
+_COLUMNS = {
+    **{each.name: (*each.fields, "_extra") for each in COLLECTIONS},
+    "other_entries": ("collection", "record"),
+    "rejected_records": ("collection", "record", "reason"),
+}
+# raw tables of records -> their columns
+RECORD_TABLES: dict[str, pa.Schema] = {
+    table: pa.schema([*_OWN, *((name, pa.string()) for name in names)])
+    for table, names in _COLUMNS.items()
+}

@@ -5,7 +5,7 @@ from datetime import UTC
 
 import pyarrow as pa
 
-from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.dump.format import RECORD_TABLES
 from rep_ai.landing.results import LOADED, FileResult
 
 DELIVERIES = pa.schema(

@@ -31,7 +31,7 @@ from rep_ai import cli
 from rep_ai.cli.errors import handle_errors
 from rep_ai.commands.ingest import ingest
 from rep_ai.console import progress, run_summary
-from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.dump.format import RECORD_TABLES
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import BusyError

@@ -30,7 +30,7 @@ from marts import RAW_SCHEMA
 from oracle import Delivery, read_dump
 from rebuild import read_plainly, rebuilt
 from rep_ai.dump.chunks import MAX_ENTRY_BYTES
-from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.dump.format import RECORD_TABLES
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 # outcome -> damaged documents that had it

@@ -22,7 +22,7 @@ from dumps import HOUR, NIGHT, dump, write
 from dumps import document as dump_of
 from loads import Place, torn
 from rep_ai.commands.ingest import ingest as land_files
-from rep_ai.dump import chunks, document
+from rep_ai.dump import chunks, document, format
 from rep_ai.landing import packages, sources
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.landing.errors import DestinationError, LoadError, SourceError
@@ -704,7 +704,7 @@ def test_vendor_example(database: Path) -> None:
     actions = query(database, "select action from raw.unique_visitor_session_actions order by all")
     assert actions == [("ALERT",), ("REQUESTED_HELP",)]
     # every listed field is there, and no other
-    for table, schema in document.RECORD_TABLES.items():
+    for table, schema in format.RECORD_TABLES.items():
         if table not in ("other_entries", "rejected_records"):
             vendor = [name for name in schema.names if not name.startswith("_")]
             ((*held, extra),) = query(

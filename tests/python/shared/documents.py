@@ -16,7 +16,8 @@ from histories import ABSENT, Arr, Num, Obj, Style, document_bytes
 from oracle import FIELDS, KIND
 from rebuild import HEADER
 from rep_ai.dump import chunks
-from rep_ai.dump.document import RECORD_TABLES, Document, EqualKeysError, Header
+from rep_ai.dump.document import Document, EqualKeysError, Header
+from rep_ai.dump.format import RECORD_TABLES
 from rep_ai.dump.text import RejectedError
 
 GOOD = b'{"version": "1.0.0", "start_time": 1741500000000, "end_time": 1741586400000%s}'

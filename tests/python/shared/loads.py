@@ -17,7 +17,7 @@ import psycopg2
 import processes
 from marts import RAW_SCHEMA, environment
 from processes import PROJECT
-from rep_ai.dump.document import RECORD_TABLES
+from rep_ai.dump.format import RECORD_TABLES
 
 # columns that tell one load from another
 LOAD_COLUMNS = ("_dlt_load_id", "load_id")
