@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from rep_ai.dump.json_text import members, offset, separators
+from rep_ai.dump.json_text import members, separators
 from rep_ai.dump.text import RejectedError, Text
 
 CHUNK_BYTES = 16 << 20
@@ -37,28 +37,25 @@ T = TypeVar("T")
 class Chunk:
     """Whole entries of one collection, in the collection's own brackets."""
 
-    parsed: bytes  # as JSON that msgspec reads
-    raw: bytes  # as the document has them
+    text: bytes
+    is_damaged: bool  # msgspec does not read it, as it holds surrogates without their other half
 
     @property
     def is_delicate(self) -> bool:
         """Whether a text may hold what no table can: a lone surrogate or a NUL character."""
         # one byte is found sooner than six
-        has_nul = b"\\" in self.parsed and b"\\u0000" in self.parsed
-        return self.raw is not self.parsed or has_nul
+        return self.is_damaged or (b"\\" in self.text and b"\\u0000" in self.text)
 
-    def entries(self) -> Iterator[tuple[str | None, bytes]]:
-        """Yield key, if there are keys, and JSON text of each entry; of equal keys the last."""
-        if self.parsed.startswith(b"["):
-            for raw in msgspec.json.decode(self.parsed, type=list[Raw]):
-                start = offset(raw, self.parsed)
-                yield None, self.raw[start : start + len(raw)]
-        elif self.raw is self.parsed:
-            for key, raw in msgspec.json.decode(self.parsed, type=dict[str, Raw]).items():
-                yield key, bytes(raw)
-        else:
-            for key, span in members(self.raw, 0, len(self.raw)).items():
-                yield key, self.raw[span]
+    def entries(self) -> list[tuple[str | None, bytes]]:
+        """Key, if there are keys, and JSON text of each entry; of equal keys the last."""
+        has_keys = self.text.startswith(b"{")
+        if self.is_damaged:
+            found = [(key, self.text[at]) for key, at in members(self.text, 0, len(self.text))]
+            return [*dict(found).items()] if has_keys else [(None, text) for _, text in found]
+        if has_keys:
+            values = msgspec.json.decode(self.text, type=dict[str, Raw])
+            return [(key, bytes(raw)) for key, raw in values.items()]
+        return [(None, bytes(raw)) for raw in msgspec.json.decode(self.text, type=list[Raw])]
 
 
 @dataclass
@@ -80,8 +77,8 @@ class Chunks:
         """
         if self.text.is_empty(span):
             return
-        parsed = self.text.parsed
-        brackets = parsed[span.start : span.start + 1], parsed[span.stop - 1 : span.stop]
+        raw = self.text.raw
+        brackets = raw[span.start : span.start + 1], raw[span.stop - 1 : span.stop]
         start, end = span.start + 1, span.stop - 1
         size, guess = FIRST_CHUNK_BYTES, True
         while start < end:
@@ -106,22 +103,21 @@ class Chunks:
         if span.stop - span.start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
             raise RejectedError(TOO_LARGE)
 
-        def framed(text: mmap.mmap) -> bytes:
+        def framed(text: mmap.mmap | bytes) -> bytes:
             with memoryview(text) as view:
                 return b"".join((brackets[0], view[span], brackets[1]))
 
-        parsed = framed(self.text.parsed)
-        if not self.text.damage_within(span):
-            return Chunk(parsed, parsed)
-        # what is damaged is not read as JSON
-        msgspec.json.decode(parsed, type=Raw)
-        return Chunk(parsed, framed(self.text.raw))
+        is_damaged = bool(self.text.damage_within(span))
+        if is_damaged:
+            # nobody else sees then whether it is JSON
+            msgspec.json.decode(framed(self.text.parsed), type=Raw)
+        return Chunk(framed(self.text.raw), is_damaged)
 
     def _guesses(self, start: int, end: int, size: int) -> Iterator[int]:
         """Commas that may be behind an entry that ends after about so many bytes."""
         search = start + size
         for _ in range(GUESSES):
-            found = _END_OF_OBJECT.search(self.text.parsed, search, min(end, search + CHUNK_BYTES))
+            found = _END_OF_OBJECT.search(self.text.raw, search, min(end, search + CHUNK_BYTES))
             if found is None:
                 if end - search <= FOUND_CHUNK_BYTES:
                     yield end
@@ -131,5 +127,5 @@ class Chunks:
 
     def _found(self, start: int, end: int, size: int) -> int:
         """The first comma between entries after so many bytes, by counting all brackets."""
-        commas = separators(self.text.parsed, start, end)
+        commas = separators(self.text.raw, start, end)
         return next((at for at in commas if at >= start + size), end)

@@ -21,7 +21,7 @@ from rep_ai.dump import chunks
 from rep_ai.dump.diagnosis import TIME_RANGE_MS, has_version, time_meant, version_meant
 from rep_ai.dump.format import COLLECTIONS, HEADER_FIELDS, RECORD_TABLES, Collection
 from rep_ai.dump.json_text import UnreadableError, flaw, json_object, storable, value_text
-from rep_ai.dump.records import Shape, columns_of, read
+from rep_ai.dump.records import Shape, read
 from rep_ai.dump.text import TOO_DEEP, RejectedError, Text
 
 # other entries that are held at once
@@ -72,10 +72,6 @@ class Document:
         self.careful = False
         self._collections: list[tuple[Collection, slice]] = []
         self._others: list[tuple[str, slice]] = []
-        if path.stat().st_size == 0:
-            self.delivery_id = hashlib.sha256(b"").hexdigest()
-            self.rejection = "the file is empty; ask for the dump again"
-            return
         with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
             self._text = Text(file.fileno())
             self._chunks = chunks.Chunks(self._text)
@@ -186,9 +182,8 @@ class Document:
         hashes, position = array("q"), 0
         for rows in self._chunks.each(span, partial(read, collection, Shape())):
             hashes.extend(map(hash, rows.keys))
-            if len(rows.columns["_position"]):
-                yield collection.name, self._table(collection.name, rows.columns, position)
-            yield from self._tables({"rejected_records": rows.rejected}, position)
+            for name, table in rows.tables.items():
+                yield from self._whole(name, table, position)
             position += rows.length
         self._check_keys(hashes)
 
@@ -206,7 +201,7 @@ class Document:
         size = 0
         for name, span in self._others:
             hashes, position = array("q"), 0
-            for entries in self._chunks.each(span, lambda chunk: list(chunk.entries())):
+            for entries in self._chunks.each(span, chunks.Chunk.entries):
                 hashes.extend(hash(key) for key, _ in entries if key is not None)
                 for at, (key, text) in enumerate(entries, position):
                     flaws = flaw("the name of the collection", name), flaw("the key", key)
@@ -216,28 +211,26 @@ class Document:
                 position += len(entries)
                 size += sum(len(text) for _, text in entries)
                 if size >= chunks.CHUNK_BYTES or len(tables["other_entries"]) >= MAX_ROWS:
-                    yield from self._tables(tables)
+                    yield from self._made(tables)
                     size = 0
             self._check_keys(hashes)
-        yield from self._tables(tables)
+        yield from self._made(tables)
 
-    def _tables(
-        self, tables: dict[str, list[dict[str, Any]]], position: int = 0
-    ) -> Iterator[tuple[str, pa.Table]]:
+    def _made(self, rows: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, pa.Table]]:
         """Make tables of the rows, and forget the rows."""
-        for name, rows in tables.items():
-            if rows:
-                names = (column for column in RECORD_TABLES[name].names if column in rows[0])
-                yield name, self._table(name, columns_of(names, rows), position)
-                rows.clear()
+        for name, found in rows.items():
+            yield from self._whole(name, pa.Table.from_pylist(found, RECORD_TABLES[name]))
+            found.clear()
 
-    def _table(self, name: str, columns: dict[str, pa.Array], position: int) -> pa.Table:
-        count = len(columns["_position"])
-        self.header.counts[name] = (self.header.counts[name] or 0) + count
-        columns["_delivery_id"] = pa.repeat(self.delivery_id, count)
-        columns["_position"] = pc.add(columns["_position"], position)
-        schema = RECORD_TABLES[name]
-        return pa.table([columns[column] for column in schema.names], schema=schema)
+    def _whole(
+        self, name: str, rows: pa.Table, position: int = 0
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """The rows, if there are any, with their delivery; positions count from this one."""
+        if rows:
+            self.header.counts[name] = (self.header.counts[name] or 0) + len(rows)
+            positions = pc.add(rows["_position"], position)
+            delivered = rows.set_column(0, "_delivery_id", pa.repeat(self.delivery_id, len(rows)))
+            yield name, delivered.set_column(1, "_position", positions)
 
 
 def read_time(text: str | None) -> int | None:

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
-_SPACE = b" \t\r\n"
+_SPACE = re.compile(rb"[ \t\r\n]*")
 # strings are passed over whole
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]')
 _NAME = re.compile(rb'[ \t\r\n]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*')
@@ -83,20 +83,19 @@ def separators(text: bytes | mmap, start: int, end: int) -> Iterator[int]:
                 depth -= 1
 
 
-def members(text: bytes | mmap, start: int, end: int) -> dict[str, slice]:
-    """Where the values of an object lie; of equal keys the last.
+def members(text: bytes | mmap, start: int, end: int) -> Iterator[tuple[str, slice]]:
+    """Name ("" in an array) and place of each value of the object or array that lies there.
 
     Unlike msgspec it takes names with half of a surrogate pair, and it is slow.
     """
-    found: dict[str, slice] = {}
+    head = _NAME if text[start] == 0x7B else _SPACE
     at = start + 1
     for stop in (*separators(text, at, end - 1), end - 1):
-        name = _NAME.match(text, at, stop)
-        if name is not None:
-            value = text[name.end() : stop].rstrip(_SPACE)
-            found[json.loads(name[1].decode())] = slice(name.end(), name.end() + len(value))
+        before = head.match(text, at, stop)
+        if before and (value := text[before.end() : stop].rstrip(b" \t\r\n")):
+            name = json.loads(before[1].decode()) if head is _NAME else ""
+            yield name, slice(before.end(), before.end() + len(value))
         at = stop + 1
-    return found
 
 
 def offset(part: Raw, whole: Any) -> int:

@@ -6,7 +6,6 @@ teaches the shape for the chunks after it.
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 from msgspec import Raw
 
 from rep_ai.dump.chunks import Chunk
-from rep_ai.dump.format import Collection
+from rep_ai.dump.format import RECORD_TABLES, Collection
 from rep_ai.dump.json_text import (
     UnreadableError,
     flaw,
@@ -56,8 +55,7 @@ class Shape:
 class Rows(NamedTuple):
     """What a chunk holds."""
 
-    columns: dict[str, pa.Array]  # of its records, but for the delivery
-    rejected: list[dict[str, Any]]  # rows of `rejected_records`
+    tables: dict[str, pa.Table]  # raw table -> rows, without their delivery
     keys: list[str]
     length: int  # how many entries it has
 
@@ -78,32 +76,24 @@ def read(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
     return _read_carefully(collection, shape, chunk)
 
 
-def columns_of(names: Iterable[str], rows: Sequence[dict[str, Any]]) -> dict[str, pa.Array]:
-    """The named columns of some rows: positions are numbers, all else is text."""
-    return {
-        name: pa.array(
-            [row[name] for row in rows], pa.int64() if name == "_position" else pa.string()
-        )
-        for name in names
-    }
-
-
 def _read_quickly(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
     texts = tuple(name for name in collection.fields if name not in shape.raw)
     raw, extra = tuple(sorted(shape.raw)), tuple(sorted(shape.extra))
-    decoded = _decoder(texts, raw, extra, collection.is_object).decode(chunk.parsed)
+    decoded = _decoder(texts, raw, extra, collection.is_object).decode(chunk.text)
     keys, records = (list(decoded), decoded.values()) if collection.is_object else ([], decoded)
     attributes = {name: attrgetter(f"field_{i}") for i, name in enumerate(texts + raw + extra)}
 
     def values(name: str) -> list[Any]:
         return list(map(attributes[name], records))
 
-    columns = {name: pa.array(values(name), pa.string()) for name in texts}
+    columns = {"_delivery_id": pa.nulls(len(decoded), pa.string())}
+    columns |= {name: pa.array(values(name), pa.string()) for name in texts}
     columns |= {name: _raw_column(values(name)) for name in raw}
     columns["_extra"] = _extra_column({name: _joined(values(name)) for name in extra}, len(decoded))
     columns["_position"] = pa.arange(0, len(decoded))
     columns["_key"] = _key_column(keys, columns["id"])
-    return Rows(columns, [], keys, len(decoded))
+    table = pa.table(columns, schema=RECORD_TABLES[collection.name])
+    return Rows({collection.name: table}, keys, len(decoded))
 
 
 @lru_cache
@@ -162,9 +152,8 @@ def _key_column(keys: list[str], ids: pa.Array) -> pa.Array:
 
 
 def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
-    rows: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    entries = list(chunk.entries())
+    rows: dict[str, list[dict[str, Any]]] = {collection.name: [], "rejected_records": []}
+    entries = chunk.entries()
     for position, (key, text) in enumerate(entries):
         try:
             values = _values(key, text)
@@ -172,15 +161,9 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
                 name: value_text(values.get(name, b"null"), name) for name in collection.fields
             }
         except UnreadableError as error:
-            rejected.append(
-                {
-                    "_position": position,
-                    "_key": storable(key),
-                    "collection": collection.name,
-                    "record": text.decode(),
-                    "reason": str(error),
-                }
-            )
+            row = {"_position": position, "_key": storable(key), "collection": collection.name}
+            row |= {"record": text.decode(), "reason": str(error)}
+            rows["rejected_records"].append(row)
             continue
         shape.raw |= {
             name
@@ -191,9 +174,11 @@ def _read_carefully(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
         if len(shape.extra) <= MAX_EXTRA_FIELDS:
             shape.extra |= extra.keys()
         own = {"_position": position, "_key": None if key == record["id"] else key}
-        rows.append({**own, **record, "_extra": json_object(extra)})
-    columns = columns_of(("_position", "_key", *collection.fields, "_extra"), rows)
-    return Rows(columns, rejected, [key for key, _ in entries if key is not None], len(entries))
+        rows[collection.name].append({**own, **record, "_extra": json_object(extra)})
+    tables = {
+        name: pa.Table.from_pylist(found, RECORD_TABLES[name]) for name, found in rows.items()
+    }
+    return Rows(tables, [key for key, _ in entries if key is not None], len(entries))
 
 
 def _values(key: str | None, text: bytes) -> dict[str, bytes]:
@@ -209,4 +194,4 @@ def _values(key: str | None, text: bytes) -> dict[str, bytes]:
     try:
         return {name: bytes(raw) for name, raw in _entry_decoder.decode(text).items()}
     except msgspec.DecodeError:
-        return {name: text[span] for name, span in members(text, 0, len(text)).items()}
+        return {name: text[span] for name, span in members(text, 0, len(text))}

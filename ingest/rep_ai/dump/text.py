@@ -5,6 +5,7 @@ is larger than memory, keeps numbers digit for digit, and takes the lone surroga
 """
 
 import mmap
+import os
 import re
 from array import array
 from bisect import bisect_left
@@ -53,8 +54,9 @@ class Text:
     def __init__(self, fileno: int) -> None:
         """Map the file; `check` is to be called before anything else is asked."""
         self._fileno = fileno
-        self.raw = mmap.mmap(fileno, 0, access=mmap.ACCESS_READ)
-        self.parsed = self.raw
+        is_empty = os.fstat(fileno).st_size == 0
+        self.raw = b"" if is_empty else mmap.mmap(fileno, 0, access=mmap.ACCESS_READ)
+        self.parsed: mmap.mmap | bytes = self.raw
         self.members: dict[str, slice] = {}
         self._start = len(_BYTE_ORDER_MARK) if self.raw[:3] == _BYTE_ORDER_MARK else 0
         # offsets of the surrogates that lack their other half, in order
@@ -106,14 +108,14 @@ class Text:
             if not self._damage:
                 raise
         # RFC 8259 lets them stand, msgspec does not; only the pages that change are copied
-        self.parsed = mmap.mmap(self._fileno, 0, access=mmap.ACCESS_COPY)
+        self.parsed = mended = mmap.mmap(self._fileno, 0, access=mmap.ACCESS_COPY)
         for at in self._damage:
-            self.parsed[at : at + 6] = b"\\ufffd"
+            mended[at : at + 6] = b"\\ufffd"
         found = self._decoded()
         if sum(len(self.damage_within(span)) for span in found.values()) == len(self._damage):
             return found
         # names are not whole: read them from what they are cut of
-        return members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1)
+        return dict(members(self.raw, self.raw.find(b"{"), self.raw.rfind(b"}") + 1))
 
     def _why(self, error: msgspec.DecodeError) -> str:
         """What is wrong with the grammar, and where, or what it is instead; and what to do."""
@@ -138,7 +140,7 @@ class Text:
 
     def is_empty(self, span: slice) -> bool:
         """Whether a collection holds nothing."""
-        inner = _SPACE.match(self.parsed, span.start + 1)
+        inner = _SPACE.match(self.raw, span.start + 1)
         return inner is not None and inner.end() == span.stop - 1
 
     def damage_within(self, span: slice) -> "array[int]":
