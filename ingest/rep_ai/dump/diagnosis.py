@@ -28,18 +28,22 @@ def _rules() -> dict[str, list[dict[str, str]]]:
     return rules
 
 
-def _rule(kind: str, start: str) -> dict[str, str] | None:
-    """The first rule of a kind that fits."""
-    return next((rule for rule in _rules()[kind] if re.match(rule["begins"], start)), None)
+def _said(kind: str, sentence: str, start: str) -> str | None:
+    """The sentence, with the words of the first rule of a kind that fits."""
+    rules = (rule for rule in _rules()[kind] if re.match(rule["begins"], start))
+    return next((sentence.format_map(rule) for rule in rules), None)
 
 
 def by_bytes(start: bytes) -> str | None:
     """What a file is that begins so, and what to do; None if its bytes may be a document's."""
-    if rule := _rule("bytes", start.decode("latin-1")):
-        return f"the document is {rule['is']}; {rule['to_do']}"
-    if start[:4] == bytes(4):
-        return f"the file begins with NUL bytes: a copy of it failed; {_AGAIN}"
-    return None
+    return _said("bytes", "the document is {is}; {to_do}", start.decode("latin-1"))
+
+
+def of_value(text: bytes) -> str | None:
+    """What a JSON document is that is no object, and what to do."""
+    head = text.lstrip().decode("utf-8", errors="replace")
+    sentence = "the document is not a JSON object, but {is}; {to_do}"
+    return of_text(text, 0, None) or _said("values", sentence, head)
 
 
 def of_text(text: bytes | mmap, start: int, end: int | None) -> str | None:
@@ -50,11 +54,9 @@ def of_text(text: bytes | mmap, start: int, end: int | None) -> str | None:
     if end is not None:
         return _followed(text, start, end)
     head = text[start : start + LOOK_BYTES].lstrip()
-    if rule := _rule("texts", head.decode("utf-8", errors="replace")):
-        code = _STORE_CODE.search(head)
-        said = f"{rule['is']} ({code[1].decode()})" if code else rule["is"]
-        return f"not JSON, but {said}; {rule['to_do']}"
-    return None
+    code = _STORE_CODE.search(head)
+    sentence = f"not JSON, but {{is}}{f' ({code[1].decode()})' if code else ''}; {{to_do}}"
+    return _said("texts", sentence, head.decode("utf-8", errors="replace"))
 
 
 def _followed(text: bytes | mmap, start: int, end: int) -> str | None:
@@ -79,19 +81,6 @@ def has_version(text: bytes | mmap, span: slice) -> bool:
     """Whether an object seems to have a version, at its start or its end."""
     ends = min(span.stop, span.start + LOOK_BYTES), max(span.start, span.stop - LOOK_BYTES)
     return any(map(_VERSION.search, (text[span.start : ends[0]], text[ends[1] : span.stop])))
-
-
-def of_value(text: bytes) -> str:
-    """What a JSON document is that is no object, and what to do."""
-    if reason := of_text(text, 0, None):
-        return reason
-    head = text.lstrip()
-    if head.startswith(b"["):
-        inside = "; take the dump out of it, or check the source"
-        return f"the document is not a JSON object, but an array{inside}"
-    if re.match(rb'"\s*\{', head):
-        return "the document is not a JSON object, but a text with JSON in it; decode it once more"
-    return "the document is not a JSON object: it is no dump; check the source"
 
 
 def version_meant(text: str | None, is_version: Callable[[str], object]) -> str | None:

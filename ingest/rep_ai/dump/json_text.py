@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from mmap import mmap
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
@@ -15,8 +14,6 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]')
 _NAME = re.compile(rb'[ \t\r\n]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*')
 _FLAW = re.compile("[\0\ud800-\udfff]")
-
-_text_decoder = msgspec.json.Decoder(str)
 
 
 class UnreadableError(ValueError):
@@ -34,10 +31,7 @@ def value_text(value: bytes | Raw, name: str = "") -> str | None:
         return None
     if not value.startswith(b'"'):
         return value.decode()
-    try:
-        text = _text_decoder.decode(value)
-    except msgspec.DecodeError:
-        text = json.loads(value)
+    text: str = json.loads(value)
     if reason := flaw(f"`{name}`", text):
         raise UnreadableError(reason)
     return text

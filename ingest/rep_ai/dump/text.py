@@ -20,7 +20,6 @@ from rep_ai.dump.json_text import members, offset
 TOO_DEEP = "values are nested deeper than can be read, some 900 levels; tell the vendor"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OTHER_ENCODING = "the text is {}, and a dump is JSON in UTF-8: ask for it in UTF-8"
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 # what JSON has no words for, and some libraries write
 _NO_NUMBER = re.compile(rb"-?(NaN|Infinity)")
@@ -83,8 +82,6 @@ class Text:
         start = self.raw[: diagnosis.LOOK_BYTES]
         if reason := diagnosis.by_bytes(start):
             raise RejectedError(reason)
-        if b"\0" in (start[1:2], start[2:3]) or start.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise RejectedError(_OTHER_ENCODING.format("UTF-16 or UTF-32"))
         blank = _BLANK.match(self.raw)
         if blank and blank.end() == len(self.raw):
             raise RejectedError("the file is empty; ask for the dump again")
@@ -92,11 +89,11 @@ class Text:
         try:
             pa.LargeStringArray.from_buffers(1, whole, pa.py_buffer(self.raw)).validate(full=True)
         except pa.ArrowInvalid:
-            if _CUT.search(self.raw[-3:]):
-                raise RejectedError(
-                    "the text ends within a character; ask for the dump again"
-                ) from None
-            raise RejectedError(_OTHER_ENCODING.format("not UTF-8")) from None
+            raise RejectedError(
+                "the text ends within a character; ask for the dump again"
+                if _CUT.search(self.raw[-3:])
+                else "the text is not UTF-8, as a dump is: ask for it in UTF-8"
+            ) from None
 
     def _found_members(self) -> dict[str, slice]:
         try:
