@@ -4,7 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -149,12 +149,12 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
     """Write synthetic dumps that look like life into DIRECTORY, the same for the same options."""
     from rep_ai.sample import write_sample
 
-    day: date = first_day.date()
     try:
-        written = write_sample(directory, first_day=day, **options)
+        files = write_sample(directory, first_day=first_day.date(), **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(f"{written.files} dumps, {written.bytes / 1e6:,.1f} MB, in {directory}")
+    size = sum(file.stat().st_size for file in files)
+    click.echo(f"{len(files)} dumps, {size / 1e6:,.1f} MB, in {directory}")
 
 
 @main.command()

@@ -2,10 +2,8 @@
 
 import gzip
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import IO, Any, Literal
@@ -23,14 +21,10 @@ _PACKED: dict[Compression, Callable[[IO[bytes]], AbstractContextManager[Any]]] =
     "gzip": lambda file: gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0),
     "zstd": lambda file: zstandard.ZstdCompressor().stream_writer(file, closefd=False),
 }
-# records joined and written at once: what bounds memory beside a day's sessions
-BATCH = 4096
 
 
-def document(
-    day: Day, seed: int, counts: Counter[str], *, faulty: bool, patch: int
-) -> Iterator[str]:
-    """The text of a dump in pieces of bounded size; counts the records as they pass.
+def document(day: Day, seed: int, *, faulty: bool, patch: int) -> Iterator[str]:
+    """The text of a dump, record by record.
 
     In a faulty one some ends and acceptances are lost; `patch` is the last number of its version.
     """
@@ -54,11 +48,8 @@ def document(
     yield f'"start_time":{window.start},"end_time":{window.end}'
     for name, brackets, entries in collections:
         yield f',"{name}":{brackets[0]}'
-        separator = ""
-        while batch := list(islice(entries, BATCH)):
-            counts[name] += len(batch)
-            yield separator + ",".join(batch)
-            separator = ","
+        for number, entry in enumerate(entries):
+            yield f",{entry}" if number else entry
         yield brackets[1]
     yield "}\n"
 

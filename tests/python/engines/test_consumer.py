@@ -80,7 +80,7 @@ class Built:
 def nights(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     """The dumps of two landings: new types and a corrected day come with the second one."""
     sample = write_sample(tmp_path_factory.mktemp("dumps"), days=4, sessions_per_day=60)
-    paths = [str(path) for path in sample.paths]
+    paths = [str(path) for path in sample]
     return [paths[:2], paths[2:]]
 
 

@@ -68,7 +68,7 @@ def production(
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
     address = {key: postgres[name] for key, name in names.items()}
     landing = Postgres({**address, "dbname": postgres["PGDATABASE"]})
-    ingest([str(path) for path in sample.paths], landing, schema="rep_ai_landing")
+    ingest([str(path) for path in sample], landing, schema="rep_ai_landing")
     known = {name: value for name, value in os.environ.items() if not name.startswith("REP_AI_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     variables = {**known, **postgres, "PATH": path}

@@ -101,10 +101,10 @@ def count_of(database: Path, relation: str) -> int:
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("team")
-    report = write_sample(folder / "dumps", days=NIGHTS, sessions_per_day=100)
+    dumps = write_sample(folder / "dumps", days=NIGHTS, sessions_per_day=100)
     project = copy_project(folder / "project")
     production = Warehouse(folder / "production", project, {})
-    team = Team(folder, project, report.paths, production)
+    team = Team(folder, project, tuple(dumps), production)
     try:
         team.land(*team.dumps[:2])
         team.keep("two nights landed")

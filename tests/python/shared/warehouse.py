@@ -61,8 +61,8 @@ def build(folder: Path) -> Warehouse:
     for part in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / part, folder)
     sample = write_sample(folder / "dumps", days=10, sessions_per_day=60)
-    paths = [path for path in sample.paths if MISSING_NIGHT not in path.name]
-    assert len(paths) == len(sample.paths) - 1
+    paths = [path for path in sample if MISSING_NIGHT not in path.name]
+    assert len(paths) == len(sample) - 1
     for number, window in enumerate(MORE_WINDOWS):
         paths.append(folder / "dumps" / f"more_{number}.json")
         start, end = (round(datetime.fromisoformat(time).timestamp()) * 1000 for time in window)
