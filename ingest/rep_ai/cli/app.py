@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -168,21 +168,14 @@ def sample(directory: Path, first_day: datetime, **options: Any) -> None:
 )
 @click.option("--add-all", is_flag=True, help="Let every type be known that is not yet.")
 @click.option("--force", is_flag=True, help="Add types that no dump has shown, too.")
-def types(
-    target: str | None,
-    variables: dict[str, Any],
-    add: Sequence[str],
-    *,
-    add_all: bool,
-    force: bool,
-) -> None:
+def types(target: str | None, variables: dict[str, Any], **options: Any) -> None:
     """List the action and interaction types that are not known, or let some of them be known."""
     from rep_ai import project
     from rep_ai.commands import types as command
     from rep_ai.landing.destinations import of_target
 
     schema = project.variables(variables)["rep_ai_source_schema"]
-    command.types(of_target(target), schema, add, add_all=add_all, force=force)
+    command.types(of_target(target), schema, **options)
 
 
 def _retirement(action: str) -> Callable[..., None]:
@@ -198,14 +191,14 @@ def _retirement(action: str) -> Callable[..., None]:
         destination: str | None,
         variables: dict[str, Any],
         delivery: str,
-        reason: str | None,
+        **options: str,
     ) -> None:
         from rep_ai import project
         from rep_ai.commands.retire import retire
         from rep_ai.landing.destinations import of_name
 
         schema = project.variables(variables)["rep_ai_source_schema"]
-        retire(of_name(destination, target), schema, delivery, action=action, reason=reason)
+        retire(of_name(destination, target), schema, delivery, action=action, **options)
 
     return command
 
@@ -276,9 +269,8 @@ def report(file: Path | None, target: str | None, variables: dict[str, Any]) -> 
     from rep_ai import project, report_page
     from rep_ai.landing.destinations import of_target
 
-    html = report_page.render(
-        of_target(target), str(project.variables(variables)["rep_ai_timezone"])
-    )
+    zone = project.variables(variables)["rep_ai_timezone"]
+    html = report_page.render(of_target(target), str(zone))
     if file is None:
         project.make_target_path()
         file = project.target_path() / "report.html"

@@ -93,49 +93,45 @@ json_option = click.option(
 
 def ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and options of `ingest`, which `run` has too."""
-    for decorate in reversed(
-        [
-            # required, but for --all
-            click.argument("source", nargs=-1, metavar="SOURCE..."),
-            target_option,
-            vars_option,
-            click.option(
-                "--pattern",
-                "patterns",
-                multiple=True,
-                default=PATTERNS,
-                show_default=True,
-                help="Names of the files that count in a folder; may be repeated.",
-            ),
-            click.option(
-                "--retry-rejected", is_flag=True, help="Read files again that were rejected."
-            ),
-            click.option(
-                "--max-bytes",
-                type=click.IntRange(min=1),
-                default=MAX_DOCUMENT_BYTES,
-                show_default=True,
-                help="Size that no decompressed document may exceed.",
-            ),
-            click.option(
-                "--quiet",
-                "-q",
-                is_flag=True,
-                help="Print errors, rejected and failed files, and warnings only (on stderr).",
-            ),
-            json_option,
-        ]
-    ):
-        command = decorate(command)
-    return command
+
+    # required, but for --all
+    @click.argument("source", nargs=-1, metavar="SOURCE...")
+    @target_option
+    @vars_option
+    @click.option(
+        "--pattern",
+        "patterns",
+        multiple=True,
+        default=PATTERNS,
+        show_default=True,
+        help="Names of the files that count in a folder; may be repeated.",
+    )
+    @click.option("--retry-rejected", is_flag=True, help="Read files again that were rejected.")
+    @click.option(
+        "--max-bytes",
+        type=click.IntRange(min=1),
+        default=MAX_DOCUMENT_BYTES,
+        show_default=True,
+        help="Size that no decompressed document may exceed.",
+    )
+    @click.option(
+        "--quiet",
+        "-q",
+        is_flag=True,
+        help="Print errors, rejected and failed files, and warnings only (on stderr).",
+    )
+    @json_option
+    @wraps(command)
+    def with_options(**options: Any) -> Any:
+        return command(**options)
+
+    return with_options
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
     """Read an option such as 36h."""
     if value is None:
         return None
-    units = {"h": "hours", "d": "days", "w": "weeks"}
-    match = re.fullmatch(r"(\d{1,6})([hdw])", value)
-    if match is None:
-        raise click.BadParameter("give a whole number of hours, days or weeks: 36h, 2d, 4w")
-    return timedelta(**{units[match[2]]: int(match[1])})
+    if match := re.fullmatch(r"(\d{1,6})([hdw])", value):
+        return int(match[1]) * timedelta(hours={"h": 1, "d": 24, "w": 7 * 24}[match[2]])
+    raise click.BadParameter("give a whole number of hours, days or weeks: 36h, 2d, 4w")
