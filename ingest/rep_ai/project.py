@@ -1,6 +1,7 @@
 """The dbt project that rep-ai works for: its folder, variables and profile, and how dbt is called.
 
-It is this one, or one that imports this one as a package, as those of `rep-ai init` do.
+It is this one, or one that imports this one as a package, as those of `rep-ai init` do. Where it
+cannot be found, read or written, these functions raise a ProjectError.
 """
 
 import json
@@ -10,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -67,9 +68,6 @@ def directory() -> Path:
     """The project of DBT_PROJECT_DIR or of the working directory, else the package's checkout.
 
     As dbt does, it looks into the folders above the working directory too.
-
-    Raises:
-        ProjectError: there is none.
     """
     if named := option_value("PROJECT_DIR"):
         places = [Path(named).absolute()]
@@ -85,11 +83,7 @@ def directory() -> Path:
 
 
 def package_directory() -> Path:
-    """This dbt project: the project itself, or the package of this name that it has installed.
-
-    Raises:
-        ProjectError: it is neither.
-    """
+    """This dbt project: the project itself, or the package of this name that it has installed."""
     settings = _read(directory() / "dbt_project.yml")
     if settings.get("name") == PACKAGE:
         return directory()
@@ -108,11 +102,18 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """The variables as dbt resolves them: `overrides`, the project's own, then the package's.
 
     Raises:
-        ProjectError: the project cannot be read, or a variable has a value that cannot be meant.
+        ProjectError: there is no variable of that name, or its value cannot be meant.
     """
     (_, ours), *layers = variable_layers(overrides)
     set_by_user = {name: value for _, values in layers for name, value in values.items()}
-    _refuse_misspelt(set_by_user)
+    for name in set_by_user:
+        # it would be without effect, and without a word
+        if name.startswith("rep_ai_") and name not in VARIABLES:
+            likely = get_close_matches(name, VARIABLES, 1)
+            raise ProjectError(
+                f"there is no variable {name}",
+                to_do=f"there is {likely[0]}" if likely else f"there are {', '.join(VARIABLES)}",
+            )
     found = {**ours, **set_by_user}
     schema, major, zone = (
         str(found[f"rep_ai_{name}"]) for name in ("source_schema", "supported_major", "timezone")
@@ -147,23 +148,12 @@ def variable_layers(overrides: dict[str, Any] | None = None) -> list[tuple[str, 
 def variables_of_environment() -> dict[str, Any]:
     """The variables that REP_AI_<NAME> sets, as YAML would read them."""
     found = {name: os.environ.get(name.upper()) for name in OF_ENVIRONMENT}
-    return {name: _scalar(text) for name, text in found.items() if text}
-
-
-def _scalar(text: str) -> str | int:
-    """A number or true and false as what they are, which dbt tells from their text."""
-    return json.loads(text) if re.fullmatch(r"true|false|[1-9]\d*|0", text) else text
-
-
-def _refuse_misspelt(names: Iterable[str]) -> None:
-    """A variable that nothing reads would be without effect, and without a word."""
-    for name in names:
-        if name.startswith("rep_ai_") and name not in VARIABLES:
-            likely = get_close_matches(name, VARIABLES, 1)
-            raise ProjectError(
-                f"there is no variable {name}",
-                to_do=f"there is {likely[0]}" if likely else f"there are {', '.join(VARIABLES)}",
-            )
+    # dbt tells a number and true and false from their text
+    return {
+        name: json.loads(text) if re.fullmatch(r"true|false|[1-9]\d*|0", text) else text
+        for name, text in found.items()
+        if text
+    }
 
 
 def profile(target: str | None = None, environment: Mapping[str, str] = os.environ) -> Profile:
@@ -173,9 +163,6 @@ def profile(target: str | None = None, environment: Mapping[str, str] = os.envir
         target: its name; None: the one that `DBT_TARGET` or `REP_AI_TARGET` names, else the
             profile's own.
         environment: the environment variables that count.
-
-    Raises:
-        ProjectError: there is no such target, or the profile cannot be read.
     """
     path, settings = _own_profile()
     try:
@@ -226,7 +213,7 @@ def filled(value: Any, environment: Mapping[str, str]) -> Any:
 
     # nothing of it becomes HTML
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701
-    jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), lambda same: same))
+    jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), str))
     flags = {"PROFILES_DIR": str(profiles_directory())}
     try:
         rendered = jinja.from_string(value).render(env_var=env_var, flags=flags)
@@ -248,10 +235,9 @@ def _read(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping, at the top and under `vars`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise ProjectError(f"{path} cannot be read: {one_line(error)}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        why = error.strerror if isinstance(error, OSError) else one_line(error)
+        raise ProjectError(f"{path} cannot be read: {why}") from None
     if not isinstance(content, dict) or not isinstance(content.get("vars") or {}, dict):
         raise ProjectError(f"{path} cannot be read: it is no mapping of settings")
     return content
@@ -282,7 +268,6 @@ def command(
     here = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
     usual = profile(environment=here)
     set_before = {}
-    is_elsewhere = program == "dbt" and directory() != Path.cwd()
     for name, path in (("PROJECT_DIR", directory()), ("PROFILES_DIR", profiles_directory())):
         # set for this process alone it may be empty, and not so in the shell
         if {f"DBT_{name}", f"DBT_ENGINE_{name}"} & os.environ.keys():
@@ -301,7 +286,8 @@ def command(
     if variables:
         said += ["--vars", shlex.quote(vars_text(variables))]
     line = " ".join(said)
-    return f"(cd {shlex.quote(str(directory()))} && {line})" if is_elsewhere else line
+    is_here = program != "dbt" or directory() == Path.cwd()
+    return line if is_here else f"(cd {shlex.quote(str(directory()))} && {line})"
 
 
 def vars_text(variables: Mapping[str, Any]) -> str:
@@ -329,11 +315,7 @@ def log_path() -> Path:
 
 
 def make_target_path() -> None:
-    """Make the folder of the artifacts, since dbt fails without a word where it cannot.
-
-    Raises:
-        ProjectError: it cannot be written.
-    """
+    """Make the folder of the artifacts, since dbt fails without a word where it cannot."""
     try:
         target_path().mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=target_path()).close()
@@ -345,13 +327,7 @@ def make_target_path() -> None:
 
 
 def dbt(arguments: Sequence[str], *, target: str | None, say: Callable[[str], None]) -> int:
-    """Run dbt on the project; its exit code.
-
-    Args:
-        arguments: dbt's own.
-        target: target of the profile; None: the usual one.
-        say: called with each line of dbt's output.
-    """
+    """Run dbt on the project, and `say` each line of its output; its exit code."""
     # dbt would not find a package whose virtual environment has moved
     package_directory()
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
