@@ -31,47 +31,34 @@ def charts(found: Row) -> Row:
     agents = [row for row in both if row["agent"] in shown]
     types = sorted({row["type"] for row in agents})
     weeks = sorted({day["week"] for day in calendar})[-MAX_WEEKS:]
-    is_drawn = {
-        "activity": daily,
-        "midnight": daily and found["all_sessions"],
-        "acceptance": found["totals"]["interactions"] and any(r["interactions"] for r in daily),
+    datasets = {
+        "daily": daily,
         "hours": found["hours"],
-        "week": found["hours"],
-        "rates": agents,
-        "waits": any(row["median"] is not None for row in agents),
-        "calendar": calendar,
-        "records": calendar,
+        "agents": agents,
+        "calendar": [day for day in calendar if day["week"] in weeks],
+        "records": calendar[-MAX_RECORDS:],
     }
     data = yaml.safe_load(SPECIFICATIONS.read_text(encoding="utf-8"))
-    over_time = _over_time(data, daily)
-    by_agent: Row = {
-        "agents": shown,
-        "agents_height": 14 * max(2, len(types)) * len(shown),
-        "types": types,
-        "type_colors": list(islice(cycle(data["type_colors"]), len(types))),
-    }
-    # windows are never so many that their bars are of weeks
+    # what stands for $name, by the data that a chart draws
     values: dict[str, Row] = {
-        "calendar": data["over_days"],
-        "records": data["over_days"],
-        "rates": by_agent,
-        "waits": by_agent,
+        "daily": _over_time(data, daily),
+        "agents": {
+            "agents": shown,
+            "agents_height": 14 * max(2, len(types)) * len(shown),
+            "types": types,
+            "type_colors": list(islice(cycle(data["type_colors"]), len(types))),
+        },
     }
     return {
         "specs": {
-            name: _filled(spec, values.get(name, over_time))
+            name: _filled(spec, values.get(spec["data"]["name"], data["over_days"]))
             for name, spec in data["charts"].items()
-            if is_drawn[name]
+            if datasets[spec["data"]["name"]]
+            and (name != "waits" or any(row["median"] is not None for row in agents))
         },
         "weeks": len(weeks),
         "agents": len(shown),
-        "datasets": {
-            "daily": daily,
-            "hours": found["hours"],
-            "agents": agents,
-            "calendar": [day for day in calendar if day["week"] in weeks],
-            "records": calendar[-MAX_RECORDS:],
-        },
+        "datasets": datasets,
     }
 
 
