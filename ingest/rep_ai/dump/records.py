@@ -30,8 +30,6 @@ from rep_ai.dump.json_text import (
 
 MAX_EXTRA_FIELDS = 100
 
-# no JSON text can hold this character
-_SEPARATOR = b"\x1e"
 _NO_TEXT = pa.scalar(None, pa.string())
 # msgspec cannot name a field with one of these
 _AWKWARD_NAME = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
@@ -89,7 +87,7 @@ def _read_quickly(collection: Collection, shape: Shape, chunk: Chunk) -> Rows:
     columns = {"_delivery_id": pa.nulls(len(decoded), pa.string())}
     columns |= {name: pa.array(values(name), pa.string()) for name in texts}
     columns |= {name: _raw_column(values(name)) for name in raw}
-    columns["_extra"] = _extra_column({name: _joined(values(name)) for name in extra}, len(decoded))
+    columns["_extra"] = _extra_column({name: _texts(values(name)) for name in extra}, len(decoded))
     columns["_position"] = pa.arange(0, len(decoded))
     columns["_key"] = _key_column(keys, columns["id"])
     table = pa.table(columns, schema=RECORD_TABLES[collection.name])
@@ -113,20 +111,15 @@ def _decoder(
     return msgspec.json.Decoder(dict[str, struct] if is_object else list[struct])  # type: ignore[valid-type]
 
 
+def _texts(values: list[Raw]) -> pa.Array:
+    return pa.array(map(bytes, values), pa.string())
+
+
 def _raw_column(values: list[Raw]) -> pa.Array:
-    texts = _joined(values)
+    texts = _texts(values)
     if pc.any(pc.starts_with(texts, '"')).as_py():
         return pa.array(map(value_text, values), pa.string())
     return pc.if_else(pc.equal(texts, "null"), _NO_TEXT, texts)
-
-
-def _joined(values: list[Raw]) -> pa.Array:
-    """The values' JSON text, without a Python object for each."""
-    joined = _SEPARATOR.join(values)
-    scalar = pa.LargeStringArray.from_buffers(
-        1, pa.array([0, len(joined)], pa.int64()).buffers()[1], pa.py_buffer(joined)
-    )
-    return pc.cast(pc.split_pattern(scalar, _SEPARATOR.decode()).values, pa.string())
 
 
 def _extra_column(columns: dict[str, pa.Array], count: int) -> pa.Array:
