@@ -4,8 +4,7 @@ import os
 
 from rep_ai.errors import RepAiError
 
-# options that dbt reads from its environment, and by which a build makes less or something else;
-# DBT_STATE and the like say nothing without DBT_DEFER
+# by these a build makes less, or something else; DBT_STATE and the like say nothing without DEFER
 SELECTING = (
     "DEFER",
     "DEFER_TO_STATE",
@@ -36,11 +35,7 @@ def option_value(name: str) -> str | None:
 
 
 def check_environment() -> None:
-    """See that a build makes all there is, whatever dbt reads from its environment.
-
-    Raises:
-        RepAiError: a variable lets it make less, or something else.
-    """
+    """Refuse a variable by which dbt would build less than all there is, or something else."""
     for variable, value in filter(None, map(option, SELECTING)):
         if value.lower() not in OFF:
             raise RepAiError(

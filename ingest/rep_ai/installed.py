@@ -27,21 +27,15 @@ def installs(extra: str) -> str:
 def renew_links(project: Path, found_by_dbt: Path) -> None:
     """Let dbt find the package where it is installed now: a virtual environment may have moved.
 
-    It is what `dbt deps` makes of packages.yml, in a moment; other projects are left alone.
-
-    Args:
-        project: a dbt project.
-        found_by_dbt: where dbt looks for the package in it.
-
-    Raises:
-        ProjectError: a link cannot be made.
+    It is what `dbt deps` makes of packages.yml of a project, in a moment; projects with another
+    packages.yml are left alone.
     """
     try:
         asked = yaml.safe_load((project / "packages.yml").read_text(encoding="utf-8"))
-        packages = asked["packages"]
+        is_linked = {"local": LINK} in asked["packages"]
     except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
         return
-    if not isinstance(packages, list) or {"local": LINK} not in packages:
+    if not is_linked:
         return
     links = {project / LINK: OURS, found_by_dbt: (project / LINK).absolute()}
     for link, aim in links.items():

@@ -157,12 +157,9 @@ def variables_of_environment() -> dict[str, Any]:
 
 
 def profile(target: str | None = None, environment: Mapping[str, str] = os.environ) -> Profile:
-    """A target as dbt resolves it; dbt itself would take a second to say so.
+    """A target as dbt resolves it by the environment; dbt would take two seconds to say so.
 
-    Args:
-        target: its name; None: the one that `DBT_TARGET` or `REP_AI_TARGET` names, else the
-            profile's own.
-        environment: the environment variables that count.
+    Without a name it is the one that `DBT_TARGET` or `REP_AI_TARGET` names, else the profile's own.
     """
     path, settings = _own_profile()
     try:
@@ -255,15 +252,9 @@ def first_step(database: str) -> str:
 def command(
     used: Profile, program: str, *words: str, variables: Mapping[str, Any] | None = None
 ) -> str:
-    """What a shell in the working folder runs to call a program on the database of a profile.
+    """What a shell in the working folder runs to call `rep-ai` or `dbt` on a target's database.
 
     What leads this process there may be set for it alone, as `make` and schedulers do.
-
-    Args:
-        used: the profile's target.
-        program: `rep-ai` or `dbt`.
-        *words: the subcommand and its arguments.
-        variables: those that this command was given.
     """
     here = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
     usual = profile(environment=here)

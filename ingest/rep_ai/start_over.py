@@ -16,21 +16,15 @@ NAMES = (project.SAMPLE_DUCKDB, project.DEFAULT_DUCKDB)
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a DuckDB file so that the next run begins with none; its new path.
-
-    Raises:
-        DestinationError: a run, or another program that may write, has the file open.
-        OSError: the folder cannot be written.
-    """
+    """Rename a DuckDB file, if no writer has it open, so that the next run begins with none."""
     database = DuckDB(path)
     with database.lock():
         try:
             database.connect_to_read().close()
-        except BusyError:
-            raise
-        except DestinationError:
+        except DestinationError as error:
             # a damaged file is a reason to start over
-            pass
+            if isinstance(error, BusyError):
+                raise
         aside = path.with_stem(f"{path.stem}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}")
         if aside.exists():
             raise DestinationError(f"{aside} is there already", to_do="try again in a second")

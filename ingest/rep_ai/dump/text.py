@@ -98,8 +98,6 @@ class Text:
     def _found_members(self) -> dict[str, slice]:
         try:
             return self._decoded()
-        except msgspec.ValidationError:
-            raise
         except msgspec.DecodeError:
             self._damage.extend(m.start() for m in _ESCAPE.finditer(self.raw) if m[1])
             if not self._damage:

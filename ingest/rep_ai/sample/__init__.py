@@ -27,24 +27,15 @@ def write_sample(
     """Write one dump for each day, and one day of the last third a second time, corrected.
 
     Existing files of the same names are replaced. The documents depend on the arguments alone; the
-    bytes of compressed files also on the version of the compressor.
-
-    Args:
-        directory: where the files go; made if missing.
-        days: number of days, 1 or more.
-        sessions_per_day: sessions that start on an average day, 1 or more; weekends have fewer.
-        seed: another seed, other data.
-        timezone: IANA name of the organisation's time zone; days go from midnight to midnight.
-        first_day: the first local day.
-        compression: of every file; names end accordingly.
-        redelivery: whether one day comes twice, first with faults.
+    bytes of compressed files also on the version of the compressor. Days go from midnight to
+    midnight in the time zone, an IANA name; as many sessions start on an average day, and fewer on
+    weekends. Without `redelivery` each day comes once.
 
     Returns:
         The files, in the order in which they would have arrived.
 
     Raises:
         ValueError: a day or a time zone cannot be; the message is a sentence for the user.
-        OSError: a file cannot be written.
     """
     if first_day.year < 2001 or (date(2099, 12, 31) - first_day).days < days:
         raise ValueError("The days of a sample lie between 2001 and 2099.")
