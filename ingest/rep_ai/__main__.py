@@ -5,7 +5,7 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from rep_ai.signals import INTERRUPTED, SIGNALS
+from rep_ai.errors import INTERRUPTED, SIGNALS
 
 
 def _end(_: int, __: FrameType | None) -> NoReturn:

@@ -1,7 +1,12 @@
-"""What goes wrong, in words for the user: one class, and one line, for all of it."""
+"""What goes wrong, in words for the user, and how a command ends; imported before all else."""
+
+import signal
 
 # how a command ends; click ends wrong usage with 2
 DONE, FAILED, SOME_REJECTED = 0, 1, 3
+# the signals that ask a command to end, and what it says then
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = "interrupted; nothing is half loaded, run it again"
 
 
 class RepAiError(Exception):

@@ -19,7 +19,7 @@ LAYERS = (
     {"dump"},
     {"project"},
     {"dbt_options", "installed"},
-    {"errors", "signals", "words"},
+    {"errors", "words"},
 )
 MAX_LINES_OF_A_MODULE = 400
 MAX_LINES_OF_A_FUNCTION = 60

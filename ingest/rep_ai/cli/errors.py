@@ -14,8 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from rep_ai.errors import FAILED, RepAiError
-from rep_ai.signals import INTERRUPTED, SIGNALS
+from rep_ai.errors import FAILED, INTERRUPTED, SIGNALS, RepAiError
 from rep_ai.words import one_line
 
 # where a command's context keeps its words

@@ -80,7 +80,7 @@ def for_all(command: Callable[..., Any]) -> Callable[..., Any]:
 
         # --target and --vars come again behind these, and the last one holds
         words = ["--quiet" if each == "-q" else each for each in context.meta[WORDS]]
-        words = [each for each in words if each != "--all"]
+        words = [each for each in words if each not in ("--all", "--")]
         sys.exit(run_all(context.command.name or "", words, parameters["target"], variables))
 
     return wrapped

@@ -11,12 +11,11 @@ from uuid import uuid4
 
 from rep_ai import project
 from rep_ai.console.run_summary import Outcome
-from rep_ai.errors import RepAiError
+from rep_ai.errors import INTERRUPTED, RepAiError
 from rep_ai.landing import runs, upkeep
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Observer
 from rep_ai.landing.urls import public
-from rep_ai.signals import INTERRUPTED
 from rep_ai.words import named, on_line, one_line
 
 LOG_NAME = "rep_ai.log"

@@ -32,10 +32,9 @@ from rep_ai.cli.errors import handle_errors
 from rep_ai.commands.ingest import ingest
 from rep_ai.console import progress, run_summary
 from rep_ai.dump.format import RECORD_TABLES
-from rep_ai.errors import RepAiError
+from rep_ai.errors import SIGNALS, RepAiError
 from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.errors import BusyError
-from rep_ai.signals import SIGNALS
 from rep_ai.warehouse import health
 
 ROOT = Path(__file__).parents[3]
