@@ -26,25 +26,24 @@ EXAMPLES = {
 }
 
 
-def version_option(command: Any) -> Any:
-    """`--version`: ours, and those of what we stand on."""
+def _show_versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Ours, and those of what we stand on."""
+    if wanted and not context.resilient_parsing:
+        from rep_ai.commands.doctor import versions
 
-    def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-        if wanted and not context.resilient_parsing:
-            from rep_ai.commands.doctor import versions
+        for name, version in versions():
+            click.echo(f"{name} {version}")
+        context.exit()
 
-            for name, version in versions():
-                click.echo(f"{name} {version}")
-            context.exit()
 
-    return click.option(
-        "--version",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=show,
-        help="Show the versions of rep-ai and of what it works with.",
-    )(command)
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_versions,
+    help="Show the versions of rep-ai and of what it works with.",
+)
 
 
 @click.command(cls=Command)
