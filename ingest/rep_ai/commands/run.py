@@ -7,12 +7,13 @@ import click
 
 from rep_ai import project
 from rep_ai.commands import publish
-from rep_ai.commands.build import How, build, check_steps
+from rep_ai.commands.build import STEPS, build
 from rep_ai.commands.ingest import ingest
 from rep_ai.commands.run_record import recorded
 from rep_ai.commands.working_folder import working_folder
 from rep_ai.console.run_summary import Outcome, show_ingest
 from rep_ai.dbt_options import check_environment
+from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import DuckDB, of_name
 from rep_ai.landing.results import Observer
 
@@ -48,7 +49,8 @@ def run(
     schema = settings["rep_ai_source_schema"]
     if builds := outcome.command == "run":
         check_environment()
-        check_steps(settings, step_days)
+        if step_days and settings[STEPS]:
+            raise RepAiError(f"{STEPS} is set, and --step-days sets it for each step; unset it")
         project.make_target_path()
     with (
         database.lock(schema),
@@ -62,8 +64,12 @@ def run(
         if talks:
             show_ingest(outcome.ingest)
         if builds:
-            how = How(variables, full_refresh, step_days, talks)
-            build(outcome, observer, database, how)
+            build(
+                *(outcome, observer, database, variables),
+                full_refresh=full_refresh,
+                step_days=step_days,
+                talks=talks,
+            )
         if copy and isinstance(database, DuckDB):
             with observer.step(f"publishing {copy}"):
                 publish.publish(database, copy)

@@ -2,22 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
 from rep_ai import project
-from rep_ai.commands import run_history
 from rep_ai.commands.retire import retired
-from rep_ai.console.tables import show_table, show_unknown_types, show_violations
+from rep_ai.console.tables import show_rows, show_table, show_unknown_types
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
 from rep_ai.warehouse.health import LAST_WINDOWS, Row, span
 from rep_ai.words import many, on_line
 
+# how many of the last runs are shown
+LAST_RUNS = 7
 COUNTED = ("visitors", "sessions", "actions", "interactions")
 
 
@@ -37,11 +38,13 @@ def collect(
     files = _files(database)
     windows = health.windows(database)
     delivered = [window for window in windows if window["status"] != "missing"]
-    unlisted = health.unlisted_fields(database, settings)
+    content = health.content(database, settings)
     out = retired(database)
     ids = {each["delivery"] for each in out}
     built = {row[0] for row in database.rows("select delivery_id from {int_rep_ai__deliveries}")}
-    runs = run_history.last(database)
+    runs = database.records(
+        f"select * from {{runs}} order by started_at desc, run_id limit {LAST_RUNS}"
+    )
     counted = sum(window["delivery_count"] for window in delivered)
     # what was retired since the last build is counted in its window still
     behind = files["deliveries"] - len(ids) - (counted - len(ids & built))
@@ -52,9 +55,9 @@ def collect(
         "exit_code": 0,
         "problems": [],
         "warnings": [
-            *run_history.warnings(runs),
-            *health.window_doubts(database, windows),
-            *health.data_warnings(database, unlisted, database.command("rep-ai", "types")),
+            *_not_looked_at(runs),
+            *map(str, health.window_doubts(database, windows)),
+            *map(str, health.content_remarks(database, content, settings)),
         ],
         **files,
         "marts_built": database.is_built(health.CALENDAR),
@@ -63,9 +66,7 @@ def collect(
         "retired_in_marts": len(ids & built),
         "newest_window_end_at": max((w["window_end_at"] for w in delivered), default=None),
         **_windows(windows),
-        "unknown_types": health.unknown_types(database),
-        "unlisted_fields": unlisted,
-        "violations": health.violations(database),
+        **content,
         "runs": runs,
     }
     return {**found, "problems": [*_problems(database, found, now, max_age, within)]}
@@ -95,13 +96,22 @@ def _problems(
     elif unfinished := database.models_behind():
         yield f"{health.unfinished_line(unfinished)}: {build}"
     since = datetime.min if within is None else now - within
-    yield from health.window_problems(database, found["missing"], since)
+    yield from map(str, health.window_problems(database, found["missing"], since))
     if waiting := sum(each["rejected_at"] >= since for each in found["rejected"]):
         yield many(waiting, "rejected file waits", "rejected files wait")
     if newest and max_age is not None and now - newest > max_age:
         yield (
             f"the newest window ended {newest:%Y-%m-%d %H:%M} UTC, {_ago(now - newest)}, and "
             f"{_length(max_age)} are allowed"
+        )
+
+
+def _not_looked_at(runs: Sequence[Row]) -> Iterator[str]:
+    """Files that no run reads; what is wrong with a source was said by the run itself."""
+    if runs and (count := runs[0]["files_passed_over"]):
+        yield (
+            f"{many(count, 'file was', 'files were')} not looked at by the last run, as no "
+            f"--pattern takes such names: {on_line(runs[0]['passed_over_examples'])}"
         )
 
 
@@ -202,44 +212,6 @@ def show(found: Row, violations: str) -> None:
     out = f", {len(found['retired']):,} of them retired" if found["retired"] else ""
     click.echo(f"{dumps} loaded in {found['database']}{out}.\n")
     show_table("Files by their latest state", ["status", "files"], found["files"].items())
-    _say_ages(found)
-    if found["marts_built"]:
-        show_table("Windows", ["status", "windows"], found["windows"].items())
-        for title in ("missing", "overlapping", "redelivered"):
-            if windows := found[title]:
-                said = "delivered again" if title == "redelivered" else title
-                rows = [window.values() for window in windows]
-                show_table(f"{said.capitalize()} (UTC)", list(windows[0]), rows)
-        _show_last_windows(found["last_windows"])
-    if found["retired"]:
-        columns = ("url", "reason", "retired_at")
-        rows = [[each[column] for column in columns] for each in found["retired"]]
-        show_table("Retired: in no mart (UTC)", ["file", "reason", "since"], rows)
-    if found["rejected"]:
-        click.echo("Rejected")
-        for rejected in found["rejected"]:
-            click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
-        click.echo()
-    _show_content(found, violations)
-    run_history.show(found["runs"])
-    for line in found["problems"]:
-        click.echo(f"problem: {line}")
-    for line in found["warnings"]:
-        click.echo(f"warning: {line}")
-
-
-def _show_content(found: Row, violations: str) -> None:
-    """What in the records is not as expected."""
-    if found["unknown_types"]:
-        show_unknown_types("Unknown types", found["unknown_types"])
-    if found["unlisted_fields"]:
-        rows = [each.values() for each in found["unlisted_fields"]]
-        show_table("Fields that are not listed", ["collection", "field", "records"], rows)
-    if found["violations"]:
-        show_violations(violations, found["violations"])
-
-
-def _say_ages(found: Row) -> None:
     for key, what in (
         ("last_loaded_at", "The last dump was loaded"),
         ("newest_window_end_at", "The newest window ended"),
@@ -247,6 +219,29 @@ def _say_ages(found: Row) -> None:
         if moment := found[key]:
             click.echo(f"{what} {moment:%Y-%m-%d %H:%M} UTC, {_ago(found['checked_at'] - moment)}.")
     click.echo()
+    if found["marts_built"]:
+        show_table("Windows", ["status", "windows"], found["windows"].items())
+        for title, name in (
+            ("Missing (UTC)", "missing"),
+            ("Overlapping (UTC)", "overlapping"),
+            ("Delivered again (UTC)", "redelivered"),
+        ):
+            show_rows(title, found[name])
+        _show_last_windows(found["last_windows"])
+    show_rows("Retired: in no mart (UTC)", found["retired"], "url", "reason", "retired_at")
+    if found["rejected"]:
+        click.echo("Rejected")
+        for rejected in found["rejected"]:
+            click.echo(f"{on_line(rejected['url'])}: {on_line(rejected['reason'] or '')}")
+        click.echo()
+    show_unknown_types("Unknown types", found["unknown_types"])
+    show_rows("Fields that are not listed", found["unlisted_fields"])
+    show_rows(f"Broken promises ({violations})", found["violations"])
+    _show_runs(found["runs"])
+    for line in found["problems"]:
+        click.echo(f"problem: {line}")
+    for line in found["warnings"]:
+        click.echo(f"warning: {line}")
 
 
 def _show_last_windows(windows: list[Row]) -> None:
@@ -263,3 +258,23 @@ def _show_last_windows(windows: list[Row]) -> None:
         rows.append(cells)
     title = "The last windows (UTC), and their change against the four weeks before"
     show_table(title, columns, rows)
+
+
+def _show_runs(runs: Sequence[Row]) -> None:
+    """Show when each run was, how long it took, what came and how it ended."""
+    rows = []
+    for run in runs:
+        ended = run["ended_at"]
+        rows.append(
+            {
+                "began": f"{run['started_at']:%Y-%m-%d %H:%M}",
+                "command": run["command"],
+                "took": ended and f"{(ended - run['started_at']).total_seconds():,.0f} s",
+                "loaded": run["files_loaded"],
+                "rejected": run["files_rejected"],
+                "records": run["records"],
+                "exit code": run["exit_code"] if ended else "killed, or at work",
+                "error": run["error"],
+            }
+        )
+    show_rows("The last runs (UTC)", rows)

@@ -2,20 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rep_ai.console.tables import show_table, show_violations
+from rep_ai.console.tables import show_table
 from rep_ai.dump.format import RECORD_TABLES
 from rep_ai.errors import DONE, FAILED, SOME_REJECTED
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
-from rep_ai.words import many, named, on_line, one_line, type_name
+from rep_ai.words import many, named, one_line
 
 FIRST_QUERY = (
     "select end_status, count(*) as session_groups "
@@ -37,10 +37,7 @@ class Outcome:
     warned: list[str] = field(default_factory=list)  # tests of dbt, and what each says
     marts: dict[str, int] | None = None  # mart -> rows
     published: str | None = None  # the file that is a copy of the marts now
-    # what in the windows, and in the records, is not as expected
-    window_lines: list[str] = field(default_factory=list)
-    data_lines: list[str] = field(default_factory=list)
-    unlisted_fields: list[health.Row] = field(default_factory=list)  # they have no column
+    remarks: list[health.Remark] = field(default_factory=list)  # on windows and records
     error: str | None = None
     build_seconds: float | None = None  # that dbt took
     run_lines: list[str] = field(default_factory=list)  # what could not be noted of the run
@@ -56,6 +53,23 @@ class Outcome:
     def landed(self) -> Report:
         """What became of the files, as far as that is known."""
         return self.ingest or Report()
+
+    @property
+    def files(self) -> dict[str, int]:
+        """How many files it saw, and what became of them."""
+        report = self.landed
+        return {
+            "seen": report.seen,
+            "loaded": len(report.loaded),
+            "known": report.known,
+            "duplicates": len(report.duplicates),
+            "still_rejected": report.still_rejected,
+            "rejected": len(report.rejected),
+            "failed": len(report.failed),
+            "passed_over": len(report.passed_over),
+            "not_dumps": report.not_dumps,
+            "gone": report.gone,
+        }
 
     def read_build(self, results: Path) -> None:
         """Count what dbt ran, by its own record."""
@@ -78,34 +92,17 @@ class Outcome:
 
     def warnings(self) -> list[str]:
         """What does not fail the run, but should be seen."""
-        passed_over = _passed_over(self.landed)
-        return [*passed_over, *self.window_lines, *self.data_lines, *self.run_lines]
+        return [*_passed_over(self.landed), *map(str, self.remarks), *self.run_lines]
 
     def document(self) -> dict[str, Any]:
         """The same for machines; the keys are always there, those of dbt for `run` only."""
         ingest = self.landed
-        built = {
-            "dbt": self.dbt,
-            "warned": self.warned,
-            "marts": self.marts,
-            "published": self.published,
-        }
+        built = {name: getattr(self, name) for name in ("dbt", "warned", "marts", "published")}
         return {
             "command": self.command,
             "exit_code": self.exit_code,
             "error": self.error,
-            "files": {
-                "seen": ingest.seen,
-                "loaded": len(ingest.loaded),
-                "known": ingest.known,
-                "duplicates": len(ingest.duplicates),
-                "still_rejected": ingest.still_rejected,
-                "rejected": len(ingest.rejected),
-                "failed": len(ingest.failed),
-                "passed_over": len(ingest.passed_over),
-                "not_dumps": ingest.not_dumps,
-                "gone": ingest.gone,
-            },
+            "files": self.files,
             "rejected": [{"url": url, "reason": reason} for url, reason in ingest.rejected],
             "failed": ingest.failed,
             "records": {table: ingest.records[table] for table in RECORD_TABLES},
@@ -115,14 +112,6 @@ class Outcome:
             **(built if self.command == "run" else {}),
             "warnings": self.warnings(),
         }
-
-
-def show_build(counts: dict[str, int], warned: list[str]) -> None:
-    """Say how many models and tests dbt ran, and which of them warn."""
-    warn = f", {counts['warnings']} of them warn" if counts["warnings"] else ""
-    click.echo(f"dbt build: {counts['models']} models, {counts['tests']} tests{warn}")
-    for line in warned:
-        click.echo(f"  {line}")
 
 
 def show_ingest(report: Report) -> None:
@@ -163,78 +152,32 @@ def _passed_over(report: Report) -> Iterator[str]:
         )
 
 
-def show_marts(outcome: Outcome, database: Database, settings: dict[str, Any]) -> None:
-    """Say how many rows the marts have, what is not as expected, and how to ask a first question.
+def show_build(counts: dict[str, int], warned: list[str]) -> None:
+    """Say how many models and tests dbt ran, and which of them warn."""
+    warn = f", {counts['warnings']} of them warn" if counts["warnings"] else ""
+    click.echo(f"dbt build: {counts['models']} models, {counts['tests']} tests{warn}")
+    for line in warned:
+        click.echo(f"  {line}")
 
-    Of the outcome `marts`, `window_lines` and `unlisted_fields` are known.
-    """
+
+def show_marts(outcome: Outcome, database: Database) -> None:
+    """Say how many rows the marts have, what is not as expected, and how to ask a first query."""
     click.echo()
-    counts = [(database.shown(name), rows) for name, rows in (outcome.marts or {}).items()]
-    show_table("What came out", ["mart", "rows"], counts)
-    for line in outcome.window_lines:
-        click.echo(f"{line}\n")
-    _say_unknown_types(database, settings)
-    _say_unlisted_fields(outcome.unlisted_fields)
-    _say_missing_fields(database)
-    broken = health.violations(database)
-    if others := [each for each in broken if each["rule"] not in health.FIRST_CONTACT]:
-        show_violations(database.shown(health.VIOLATIONS), others)
+    counted = [(database.shown(name), rows) for name, rows in (outcome.marts or {}).items()]
+    show_table("What came out", ["mart", "rows"], counted)
+    for remark in (*outcome.remarks, *health.missing_fields(database)):
+        _show(remark)
     schema = database.shown("fct_rep_ai__session_groups").partition(".")[0]
     click.echo(f"The marts are in {database.name}, schema {schema}. A first query:\n")
     click.echo(f"  {database.command('dbt', 'show', '--inline', FIRST_QUERY)}")
 
 
-def _say_unknown_types(database: Database, settings: dict[str, Any]) -> None:
-    """Say in words where the data has other types than the project knows."""
-    if unknown := health.unknown_types(database):
-        included = str(settings["rep_ai_include_unknown_types"]).lower() == "true"
-        where = "all facts and counts" if included else "no fact or count"
-        _say(
-            f"{len(unknown)} types are not known yet, and their records are in {where}:",
-            [
-                f"{each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}"
-                for each in unknown
-            ],
-            f"Add them, then run again: {database.command('rep-ai', 'types', '--add-all')}\n"
-            "Or some of them: --add KIND:TYPE in place of --add-all.",
-        )
-
-
-def _say_unlisted_fields(fields: list[health.Row]) -> None:
-    """Say in words which fields the records carry beside those of the vendor's page."""
-    if fields:
-        _say(
-            f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column:",
-            [
-                f"{each['collection']}.{on_line(each['field'])}: "
-                f"{many(each['records'], 'record', 'records')}"
-                for each in fields
-            ],
-            f"Variable rep_ai_fields makes columns of them: {health.OWN_FIELDS}",
-        )
-
-
-def _say_missing_fields(database: Database) -> None:
-    """Say in words where the dumps lack fields, and which they carry instead."""
-    lacking = []
-    for rule, entity, name, count in health.missing_fields(database):
-        what = f"{entity} at all" if rule == "collection_missing" else f"{entity}.{name}"
-        lacking.append(f"no {what}: {count:,} dumps")
-    if lacking:
-        _say(
-            "Dumps that differ from the vendor's page:",
-            lacking,
-            "A field that has another name is one line in models/staging/_staging__sources.yml, "
-            "see CONTRIBUTING.md.",
-            shown=len(lacking),
-        )
-
-
-def _say(head: str, found: Sequence[str], to_do: str, shown: int = SHOWN) -> None:
-    """Say what was found, the first of a list line by line, and what to do."""
-    click.echo(head)
-    for line in found[:shown]:
+def _show(remark: health.Remark) -> None:
+    """Say what was found, the first examples line by line, and what to do."""
+    click.echo(f"{remark.what}:" if remark.examples else f"{remark.what}\n")
+    for line in remark.examples[:SHOWN]:
         click.echo(f"  {line}")
-    if len(found) > shown:
-        click.echo(f"  and {len(found) - shown} more")
-    click.echo(f"{to_do}\n")
+    if (more := len(remark.examples) - SHOWN) > 0:
+        click.echo(f"  and {more:,} more")
+    if remark.examples:
+        click.echo(f"{remark.to_do}\n")

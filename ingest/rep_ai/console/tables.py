@@ -2,14 +2,13 @@
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rep_ai.warehouse.health import Row
 from rep_ai.words import on_line, type_name
 
 _NUMBER = re.compile(r"([-+]?\d[\d,]*(\.\d+)?%?)?")
@@ -32,19 +31,20 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]
     _console.print()
 
 
+def show_rows(title: str, rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
+    """Print rows, or some columns of them, under the names that they have; none is no table."""
+    if rows:
+        names = columns or tuple(rows[0])
+        show_table(title, names, [[row[name] for name in names] for row in rows])
+
+
+def show_unknown_types(title: str, unknown: Iterable[Mapping[str, Any]]) -> None:
+    """Show kind, type and number of records of types that are not known."""
+    rows = [{**row, "type": type_name(row["type"])} for row in unknown]
+    show_rows(title, rows, "kind", "type", "records")
+
+
 def _text(cell: object) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return "" if cell is None else on_line(str(cell))
-
-
-def show_unknown_types(title: str, unknown: Iterable[Row]) -> None:
-    """Show kind, type and number of records of types that no seed lists."""
-    rows = [(row["kind"], type_name(row["type"]), row["records"]) for row in unknown]
-    show_table(title, ["kind", "type", "records"], rows)
-
-
-def show_violations(table: str, broken: Iterable[Row]) -> None:
-    """Show the broken promises, and the table that has all of them."""
-    columns = ["severity", "rule", "entity", "rows", "such as"]
-    show_table(f"Broken promises ({table})", columns, [row.values() for row in broken])

@@ -50,6 +50,7 @@ def collect(database: Database, timezone: str) -> Row:
         )
     daily, outside = _split(begun, zone, counts["since"], counts["until"], gaps)
     days = _days(windows, gaps, zone)
+    content = health.content(database, {})
     return {
         "timezone": timezone,
         **counts,
@@ -64,9 +65,11 @@ def collect(database: Database, timezone: str) -> Row:
             status: sum(day["status"] == status for day in days) for status in STATUSES
         },
         "gaps": gaps,
-        "said": [*health.window_warnings(database), *health.data_warnings(database)],
-        "violations": health.violations(database),
-        "unknown_types": health.unknown_types(database),
+        "said": [
+            *map(str, health.window_remarks(database)),
+            *map(str, health.content_remarks(database, content, {})),
+        ],
+        **content,
     }
 
 

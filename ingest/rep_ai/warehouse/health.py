@@ -3,13 +3,15 @@
 Times are UTC without zone. Rows have the names of the marts' columns.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from rep_ai.warehouse.database import Database
-from rep_ai.words import many, on_line
+from rep_ai.words import many, on_line, type_name
 
 Row = dict[str, Any]
 
@@ -34,7 +36,6 @@ REPLACED = {
         "files have the versions of those that count, and other content",
     ),
 }
-HARDLY_VERSIONS = "equal_version_lacks_sessions"
 # what variable rep_ai_fields calls the collections
 ENTITIES = {
     "sessions": "unique_visitor_sessions",
@@ -43,10 +44,27 @@ ENTITIES = {
     "visitors": "unique_visitors",
     "users": "users",
 }
-TO_DO = "(what to do: docs/operate.md#a-delivery-that-is-wrong)"
+TO_DO = "what to do: docs/operate.md#a-delivery-that-is-wrong"
 OWN_FIELDS = "docs/operate.md#fields-of-your-own"
-# how many files or windows one line names
+# how many examples one line has
 NAMED = 3
+
+
+class Remark(NamedTuple):
+    """Something that is not as expected; its text is one line, with the first examples."""
+
+    what: str
+    examples: Sequence[str] = ()
+    to_do: str = ""
+
+    def __str__(self) -> str:
+        """On one line."""
+        more = len(self.examples) - NAMED
+        said = [*self.examples[:NAMED], f"and {more:,} more" if more > 0 else "", self.to_do]
+        return ": ".join(filter(None, (self.what, "; ".join(filter(None, said)))))
+
+
+# ------------------------------------------------------------------------------------- the windows
 
 
 def windows(database: Database) -> list[Row]:
@@ -77,77 +95,33 @@ def gaps(found: list[Row]) -> list[Row]:
     ]
 
 
-def unknown_types(database: Database) -> list[Row]:
-    """Types that are not known, the most frequent first; `type` is None or "" where it lacks."""
-    return database.records(
-        "select kind, type, record_count as records, first_seen_at, last_seen_at "
-        "from {rep_ai__unknown_types} order by record_count desc, kind, type"
-    )
-
-
-def violations(database: Database) -> list[Row]:
-    """The broken promises by rule, the most frequent of each severity first."""
-    return database.records(
-        "select severity, rule, entity, count(*) as rows, min(record_id) as example "
-        f"from {{{VIOLATIONS}}} group by severity, rule, entity "
-        "order by severity, count(*) desc, rule, entity"
-    )
-
-
-def missing_fields(database: Database) -> list[tuple[Any, ...]]:
-    """Rule, collection, field and number of dumps where dumps lack what the vendor's page lists."""
-    return database.rows(
-        f"select rule, entity, record_id, count(*) from {{{VIOLATIONS}}} "
-        f"where rule in {FIRST_CONTACT} "
-        "group by rule, entity, record_id order by rule, entity, record_id",
-    )
-
-
-def unlisted_fields(database: Database, settings: Row) -> list[Row]:
-    """Fields that neither the vendor's page lists nor variable `rep_ai_fields` names."""
-    own = settings.get("rep_ai_fields") or {}
-    named = {(table, name) for entity, table in ENTITIES.items() for name in own.get(entity) or ()}
-    return [
-        {"collection": table, "field": name, "records": records}
-        for table in ENTITIES.values()
-        for name, records in database.unlisted(table)
-        if (table, name) not in named
-    ]
-
-
-def unfinished_line(models: Sequence[str]) -> str:
-    """That some models are older than the others."""
-    verb = "is" if len(models) == 1 else "are"
-    return f"the last build did not finish, {', '.join(models)} {verb} as before"
-
-
-def window_warnings(database: Database) -> list[str]:
-    """What is not as expected of the windows, one line each, problems first."""
+def window_remarks(database: Database) -> list[Remark]:
+    """What is not as expected of the windows, problems first."""
     found = windows(database)
     return [*window_problems(database, gaps(found)), *window_doubts(database, found)]
 
 
 def window_problems(
     database: Database, missing: Sequence[Row], since: datetime = datetime.min
-) -> Iterator[str]:
-    """What a pager should know of the windows, and of the gaps between them, one line each.
+) -> Iterator[Remark]:
+    """What a pager should know of the windows, and of the gaps between them.
 
     Gaps that end before `since`, and files whose window starts before it, are left out.
     """
-    yield from _replaced(database, [HARDLY_VERSIONS], since)
+    yield from _replaced(database, [*REPLACED][:1], since)
     if recent := [gap for gap in missing if gap["until"] >= since]:
         said = many(sum(gap["windows"] for gap in recent), "dump is", "dumps are")
         last = recent[-1]
         only = "" if len(recent) == 1 else f"the last in {len(recent):,} gaps "
         window = f"from {last['from']:%Y-%m-%d %H:%M} to {last['until']:%Y-%m-%d %H:%M} UTC"
-        yield f"{said} missing: {only}{window}"
+        yield Remark(f"{said} missing: {only}{window}")
 
 
-def window_doubts(database: Database, found: Sequence[Row]) -> Iterator[str]:
-    """Which windows or files are to be looked at, and may well be right, one line each."""
+def window_doubts(database: Database, found: Sequence[Row]) -> Iterator[Remark]:
+    """Which windows or files are to be looked at, and may well be right."""
     for window in found[-LAST_WINDOWS:]:
         if window["has_few_actions"]:
-            yield (
+            yield Remark(
                 f"the window from {window['window_start_at']:%Y-%m-%d %H:%M} UTC has "
                 f"{many(window['action_count'] or 0, 'action', 'actions')}; the windows before it "
                 f"had {window['usual_action_count']:,.0f}"
@@ -165,56 +139,118 @@ def window_doubts(database: Database, found: Sequence[Row]) -> Iterator[str]:
             f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({on_line(url or 'retired')})"
             for start, end, url in overlapping
         ]
-        yield f"{len(said):,} windows overlap, and all of them count: {_named(said)} {TO_DO}"
-    yield from _replaced(database, [rule for rule in REPLACED if rule != HARDLY_VERSIONS])
+        yield Remark(f"{len(said):,} windows overlap, and all of them count", said, TO_DO)
+    yield from _replaced(database, [*REPLACED][1:])
 
 
 def _replaced(
     database: Database, rules: Sequence[str], since: datetime = datetime.min
-) -> Iterator[str]:
-    """A line for each rule of `REPLACED` that files of one window break, with the last of them."""
+) -> Iterator[Remark]:
+    """A remark for each rule of `REPLACED` that files of one window break, the last ones first."""
     broken = database.rows(
         f"select rule, dump_start_at, detail from {{{VIOLATIONS}}} "
         "where entity = 'deliveries' order by dump_start_at desc, detail"
     )
     for rule in rules:
-        details = [said for name, start, said in broken if name == rule and start >= since]
-        if details:
-            yield f"{many(len(details), *REPLACED[rule])}: {_named(details)} {TO_DO}"
+        if details := [said for name, start, said in broken if name == rule and start >= since]:
+            yield Remark(many(len(details), *REPLACED[rule]), details, TO_DO)
 
 
-def _named(texts: Sequence[str]) -> str:
-    """The first of them, and how many there are besides."""
-    more = len(texts) - NAMED
-    return "; ".join([*texts[:NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+# ------------------------------------------------------------------------------------- the records
 
 
-def data_warnings(
-    database: Database, unlisted: Sequence[Row] = (), types_command: str = "rep-ai types"
-) -> list[str]:
-    """What in the records is not as expected, one line each; `types_command` lists the types."""
-    lines = []
-    if unknown := unknown_types(database):
-        lines.append(
-            f"{many(len(unknown), 'type is', 'types are')} not known yet "
-            f"({sum(row['records'] for row in unknown):,} records); they are listed by "
-            f"{types_command}"
-        )
-    if unlisted:
-        said = [
-            f"{each['collection']}.{on_line(each['field'])} ({each['records']:,} records)"
-            for each in unlisted
-        ]
-        lines.append(
-            f"{many(len(unlisted), 'field is', 'fields are')} not listed, and in no column: "
-            f"{_named(said)}; variable rep_ai_fields makes columns of them: {OWN_FIELDS}"
-        )
-    severities = database.rows(
-        f"select severity, count(*) from {{{VIOLATIONS}}} group by severity order by severity"
+def unknown_types(database: Database) -> list[Row]:
+    """Types that are not known, the most frequent first; `type` is None or "" where it lacks."""
+    return database.records(
+        "select kind, type, record_count as records, first_seen_at, last_seen_at "
+        "from {rep_ai__unknown_types} order by record_count desc, kind, type"
     )
-    lines += [
-        f"{many(count, 'contract violation', 'contract violations')} of severity {severity}: "
-        f"{database.shown(VIOLATIONS)}"
-        for severity, count in severities
-    ]
-    return lines
+
+
+def content(database: Database, settings: Row) -> Row:
+    """What in the records is not as expected, by the keys of `rep-ai status --json`.
+
+    Fields are those that neither the vendor's page lists nor variable `rep_ai_fields` names;
+    violations are counted by rule, the most frequent of each severity first.
+    """
+    own = settings.get("rep_ai_fields") or {}
+    named = {(table, name) for entity, table in ENTITIES.items() for name in own.get(entity) or ()}
+    return {
+        "unknown_types": unknown_types(database),
+        "unlisted_fields": [
+            {"collection": table, "field": name, "records": records}
+            for table in ENTITIES.values()
+            for name, records in database.unlisted(table)
+            if (table, name) not in named
+        ],
+        "violations": database.records(
+            "select severity, rule, entity, count(*) as rows, min(record_id) as example "
+            f"from {{{VIOLATIONS}}} group by severity, rule, entity "
+            "order by severity, count(*) desc, rule, entity"
+        ),
+    }
+
+
+def content_remarks(database: Database, found: Row, settings: Row) -> Iterator[Remark]:
+    """The same in words; without `settings` those for a reader who is not at this machine."""
+    if unknown := found["unknown_types"]:
+        where, command = "", "rep-ai types --add-all"
+        if settings:
+            is_in = str(settings["rep_ai_include_unknown_types"]).lower() == "true"
+            what = "all facts and counts" if is_in else "no fact or count"
+            where = f", and their records are in {what}"
+            command = database.command("rep-ai", "types", "--add-all")
+        yield Remark(
+            f"{many(len(unknown), 'type is', 'types are')} not known yet{where}",
+            [
+                f"{each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}"
+                for each in unknown
+            ],
+            f"add them, or some by --add KIND:TYPE, then run again: {command}",
+        )
+    if fields := found["unlisted_fields"]:
+        yield Remark(
+            f"{many(len(fields), 'field is', 'fields are')} not listed, and in no column",
+            [
+                f"{each['collection']}.{on_line(each['field'])}: "
+                f"{many(each['records'], 'record', 'records')}"
+                for each in fields
+            ],
+            f"variable rep_ai_fields makes columns of them: {OWN_FIELDS}",
+        )
+    for severity, broken in groupby(found["violations"], key=lambda each: each["severity"]):
+        counts: Counter[str] = Counter()
+        for each in broken:
+            counts[each["rule"]] += each["rows"]
+        said = many(counts.total(), "contract violation", "contract violations")
+        yield Remark(
+            f"{said} of severity {severity}",
+            [f"{rule}: {count:,}" for rule, count in counts.most_common()],
+            f"the rows are in {database.shown(VIOLATIONS)}",
+        )
+
+
+def missing_fields(database: Database) -> Iterator[Remark]:
+    """Where the dumps lack what the vendor's page lists; it is among the violations, too."""
+    rows = database.rows(
+        f"select rule, entity, record_id, count(*) from {{{VIOLATIONS}}} "
+        f"where rule in {FIRST_CONTACT} "
+        "group by rule, entity, record_id order by rule, entity, record_id"
+    )
+    if rows:
+        yield Remark(
+            "Dumps that differ from the vendor's page",
+            [
+                f"no {entity}{' at all' if rule == 'collection_missing' else f'.{name}'}: "
+                f"{count:,} dumps"
+                for rule, entity, name, count in rows
+            ],
+            "a field that has another name is one line in models/staging/_staging__sources.yml: "
+            "docs/extend.md#a-field",
+        )
+
+
+def unfinished_line(models: Sequence[str]) -> str:
+    """That some models are older than the others."""
+    verb = "is" if len(models) == 1 else "are"
+    return f"the last build did not finish, {', '.join(models)} {verb} as before"
