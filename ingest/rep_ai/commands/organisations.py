@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from threading import Thread
 from typing import IO, Any, NamedTuple
 
@@ -19,27 +19,19 @@ NAME = "rep_ai.yml"
 KEYS = ("sources", "target", "database", "schema", "vars", "environment")
 # of the exit codes of all the first of these holds; 2 is wrong usage
 WORST = (FAILED, 2, SOME_REJECTED, DONE)
-
 # options that are durations
 DURATIONS = ("max_age", "within")
 
 
 class Organisation(NamedTuple):
-    """An organisation as rep_ai.yml has it, and where a target puts it.
-
-    Attributes:
-        name: how it is called.
-        sources: its files, folders, globs or URLs.
-        target: target of the profile.
-        variables: dbt's, for it alone.
-        environment: what leads to its file or schema, and to a folder for what dbt leaves.
-    """
+    """An organisation as rep_ai.yml has it, and where a target puts it."""
 
     name: str
-    sources: list[str]
-    target: str
-    variables: dict[str, Any]
-    environment: dict[str, str]
+    sources: list[str]  # files, folders, globs or URLs
+    target: str  # of the profile
+    variables: dict[str, Any]  # dbt's, for it alone
+    environment: dict[str, str]  # leads to its file or schema, and to a folder for what dbt leaves
+    place: list[str]  # its database and schema
 
 
 def read(target: str | None = None) -> list[Organisation]:
@@ -66,24 +58,20 @@ def read(target: str | None = None) -> list[Organisation]:
     if not items:
         raise ProjectError(f"{path} has no organisation", to_do="name one, and its `sources:`")
     found: list[Organisation] = []
-    places: dict[tuple[str, ...], str] = {}
     for name, settings in items:
-        organisation, place = _organisation(name, settings, target)
-        if place in places:
-            raise ProjectError(
-                f"{name} and {places[place]} would be in one place",
-                where=str(path),
-                to_do="give each a database or a schema of its own",
-            )
-        places[place] = name
+        organisation = _organisation(name, settings, target)
+        for other in found:
+            if other.place == organisation.place:
+                raise ProjectError(
+                    f"{name} and {other.name} would be in one place",
+                    where=str(path),
+                    to_do="give each a database or a schema of its own",
+                )
         found.append(organisation)
     return found
 
 
-def _organisation(
-    name: str, settings: dict[str, Any], target: str | None
-) -> tuple[Organisation, tuple[str, ...]]:
-    """An organisation, and its database and schema."""
+def _organisation(name: str, settings: dict[str, Any], target: str | None) -> Organisation:
     wrong = [key for key in settings if key not in KEYS]
     variables = settings.get("vars") or {}
     environment = settings.get("environment") or {}
@@ -112,13 +100,15 @@ def _organisation(
         database = database or f"{name}.duckdb"
     else:
         schema = schema or name
+    # as dbt names the other schemas
+    raw = "rep_ai_raw" if schema == "rep_ai" else f"{schema}_rep_ai_raw"
     leading = {
         # a copy for readers of one would be replaced by that of the next
         "REP_AI_PUBLISH": "",
         "DBT_TARGET_PATH": str(project.target_path() / name),
         "DBT_LOG_PATH": str(project.log_path() / name),
         **({"REP_AI_DUCKDB" if is_file else "PGDATABASE": str(database)} if database else {}),
-        **({"REP_AI_SCHEMA": schema, "REP_AI_SOURCE_SCHEMA": _raw(schema)} if schema else {}),
+        **({"REP_AI_SCHEMA": schema, "REP_AI_SOURCE_SCHEMA": raw} if schema else {}),
         **own,
     }
     output = project.profile(used.target, {**os.environ, **leading}).output
@@ -130,12 +120,7 @@ def _organisation(
         )
     place = [str(output.get(k)) for k in ("path", "host", "port", "dbname", "database", "schema")]
     texts = [str(source) for source in sources or ()]
-    return Organisation(name, texts, used.target, variables, leading), tuple(place)
-
-
-def _raw(schema: str) -> str:
-    """Where the raw tables are, named as dbt names the other schemas."""
-    return "rep_ai_raw" if schema == "rep_ai" else f"{schema}_rep_ai_raw"
+    return Organisation(name, texts, used.target, variables, leading, place)
 
 
 def run_all(command: str, words: Sequence[str], target: str | None, variables: Any) -> int:
@@ -153,11 +138,19 @@ def run_all(command: str, words: Sequence[str], target: str | None, variables: A
     codes: dict[str, int] = {}
     documents: dict[str, Any] = {}
     as_json = "--json" in words
-    for organisation in read(target):
-        code, said = _run(organisation, command, words, variables, as_json=as_json)
-        codes[organisation.name] = code if code in WORST else FAILED
-        if as_json:
-            documents[organisation.name] = _document(said, code)
+    for each in read(target):
+        arguments = [command, *words, "--target", each.target]
+        if merged := {**each.variables, **variables}:
+            arguments += ["--vars", project.vars_text(merged)]
+        if command != "status":
+            arguments += ["--", *each.sources]
+        code, said = _run(each, arguments, as_json=as_json)
+        codes[each.name] = code if code in WORST else FAILED
+        try:
+            documents[each.name] = json.loads(said)
+        except ValueError:
+            error = "it ended without a document"
+            documents[each.name] = {"error": error, "exit_code": code}
     worst = min(codes.values(), key=WORST.index, default=DONE)
     if as_json:
         click.echo(json.dumps({"exit_code": worst, "organisations": documents}))
@@ -167,23 +160,11 @@ def run_all(command: str, words: Sequence[str], target: str | None, variables: A
     return worst
 
 
-def _run(
-    organisation: Organisation,
-    command: str,
-    words: Sequence[str],
-    variables: Mapping[str, Any],
-    *,
-    as_json: bool,
-) -> tuple[int, list[str]]:
-    """How a command ended, and its output if that is one document."""
-    arguments = [sys.executable, "-m", "rep_ai", command, *words, "--target", organisation.target]
-    if merged := {**organisation.variables, **variables}:
-        arguments += ["--vars", project.vars_text(merged)]
-    if command != "status":
-        arguments += ["--", *organisation.sources]
-    said: list[str] = []
+def _run(organisation: Organisation, arguments: list[str], *, as_json: bool) -> tuple[int, str]:
+    """How a command ended, and its output if that is one document; the rest is handed on."""
+    said = ""
     with subprocess.Popen(  # noqa: S603
-        arguments,
+        [sys.executable, "-m", "rep_ai", *arguments],
         env={**os.environ, **organisation.environment, "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -192,15 +173,13 @@ def _run(
         errors="replace",
     ) as process:
         try:
-            name, kept = organisation.name, said if as_json else None
-            threads = [
-                Thread(target=_hand_on, args=(name, process.stdout, False, kept)),
-                Thread(target=_hand_on, args=(name, process.stderr, True, None)),
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            errors = Thread(target=_hand_on, args=(organisation.name, process.stderr, True))
+            errors.start()
+            if as_json and process.stdout:
+                said = process.stdout.read()
+            else:
+                _hand_on(organisation.name, process.stdout, False)
+            errors.join()
         except BaseException:
             # it ends in good order, and is waited for
             process.terminate()
@@ -208,19 +187,9 @@ def _run(
     return process.returncode, said
 
 
-def _hand_on(name: str, pipe: IO[str], is_error: bool, kept: list[str] | None) -> None:
-    for line in pipe:
-        if kept is None:
-            click.echo(f"{name} | {line.rstrip()}", err=is_error)
-        else:
-            kept.append(line)
-
-
-def _document(said: Sequence[str], code: int) -> Any:
-    try:
-        return json.loads("".join(said))
-    except ValueError:
-        return {"error": "it ended without a document", "exit_code": code}
+def _hand_on(name: str, pipe: IO[str] | None, is_error: bool) -> None:
+    for line in pipe or ():
+        click.echo(f"{name} | {line.rstrip()}", err=is_error)
 
 
 def words_of(context: click.Context, leave_out: Sequence[str]) -> Iterator[str]:
