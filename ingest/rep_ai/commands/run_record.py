@@ -35,14 +35,8 @@ def recorded(
     """Note a run in the database and in the log, at its start and at its end.
 
     What cannot be noted is a warning of the run. A run that is killed leaves its row without an
-    end; the first run that knows the table has no row before its end.
-
-    Args:
-        outcome: what the run does; its error is noted here.
-        observer: has the report of a landing that was broken off.
-        destination: the database; the caller holds its lock.
-        schema: schema of the raw tables.
-        sources: where the files were looked for.
+    end; the first run that knows the table has no row before its end. The caller holds the lock.
+    The error is noted in `outcome`, and what `observer` has of a landing that was broken off.
     """
     path = project.log_path() / LOG_NAME
     row: dict[str, Any] = {
@@ -52,10 +46,18 @@ def recorded(
         "log": str(path),
         "started_at": _now(),
     }
+
+    def note(known: dict[str, Any]) -> None:
+        try:
+            runs.note(destination, schema, known)
+        except RepAiError as error:
+            if not outcome.error:
+                outcome.run_lines = [f"the run is not in the raw table runs: {error}"]
+
     with _log(path, outcome, row["run_id"]) as log:
-        _try_to_note(outcome, destination, schema, row)
-        words = ["rep-ai", outcome.command, *map(public, sources)]
-        log(f"begins: {' '.join(words)} into {destination.name}")
+        note(row)
+        what = " ".join([outcome.command, *map(public, sources)])
+        log(f"begins: rep-ai {what} into {destination.name}")
         try:
             yield
         except BaseException as error:
@@ -66,7 +68,7 @@ def recorded(
             outcome.run_lines = []
             raise
         finally:
-            _try_to_note(outcome, destination, schema, {**row, **_came_of_it(outcome)})
+            note({**row, **_came_of_it(outcome)})
             for line in _lines(outcome):
                 log(line)
 
@@ -75,48 +77,26 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _try_to_note(
-    outcome: Outcome, destination: Destination, schema: str, row: dict[str, Any]
-) -> None:
-    try:
-        runs.note(destination, schema, row)
-    except RepAiError as error:
-        if not outcome.error:
-            outcome.run_lines = [f"the run is not in the raw table runs: {error}"]
-
-
 def _came_of_it(outcome: Outcome) -> dict[str, Any]:
     """The columns that are known at the end."""
     landed, built = outcome.landed, outcome.dbt or {}
-    starts, ends = ([window[n] for window in landed.windows] for n in (0, 1))
+    times = [time for window in landed.windows for time in window]
     return {
         "ended_at": _now(),
         "exit_code": outcome.exit_code,
         "error": outcome.error,
-        "files_seen": landed.seen,
-        "files_loaded": len(landed.loaded),
-        "files_known": landed.known,
+        **{f"files_{name}": count for name, count in outcome.files.items()},
         "files_duplicate": len(landed.duplicates),
-        "files_rejected": len(landed.rejected),
-        "files_still_rejected": landed.still_rejected,
-        "files_failed": len(landed.failed),
-        "files_passed_over": len(landed.passed_over),
         "passed_over_examples": named(landed.passed_over) or None,
         "records": landed.records.total(),
         "bytes": landed.bytes,
-        "first_window_start_at": _moment(min(starts, default=None)),
-        "last_window_end_at": _moment(max(ends, default=None)),
+        "first_window_start_at": _EPOCH + timedelta(milliseconds=min(times)) if times else None,
+        "last_window_end_at": _EPOCH + timedelta(milliseconds=max(times)) if times else None,
         "landing_ms": round(landed.seconds * 1000),
         "build_ms": outcome.build_seconds and round(outcome.build_seconds * 1000),
-        "models": built.get("models"),
-        "tests": built.get("tests"),
+        **built,
         "test_warnings": built.get("warnings"),
-        "failures": built.get("failures"),
     }
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 class _Handler(RotatingFileHandler):
