@@ -42,22 +42,14 @@ def retire(
 
 def retired(database: Database) -> list[Row]:
     """The deliveries that are retired, each with a file that has its content, and why."""
-    rows = database.rows(
-        "select _delivery_id, action, reason, _at from {retirements} order by _at, action"
-    )
-    urls = dict(
-        database.rows(
-            "select _delivery_id, min(file_url) from {deliveries} "
-            f"where status = '{LOADED}' group by _delivery_id"
-        )
-    )
     # the last row of a delivery holds
-    last = {delivery_id: said for delivery_id, *said in rows}
-    return [
-        {"url": urls.get(delivery_id), "delivery": delivery_id, "reason": why, "retired_at": moment}
-        for delivery_id, (action, why, moment) in last.items()
-        if action == "retire"
-    ]
+    return database.records(
+        "select (select min(file_url) from {deliveries} as loaded where "
+        f"loaded._delivery_id = last._delivery_id and status = '{LOADED}') as url, "
+        "_delivery_id as delivery, reason, _at as retired_at from "
+        "(select *, row_number() over (partition by _delivery_id order by _at desc, action desc) "
+        "as age from {retirements}) as last where age = 1 and action = 'retire' order by _at, url"
+    )
 
 
 def _found(database: Database, named: str) -> tuple[str, str]:
