@@ -81,7 +81,7 @@ def run(*, dry_run: bool, **options: Any) -> None:
     observer = progress.observer(quiet=options.pop("quiet"), as_json=as_json)
     found = command.look(observer, **options)
     if as_json:
-        click.echo(command.as_json(found))
+        click.echo(json.dumps(found))
     else:
         command.show(found)
     sys.exit(found["exit_code"])

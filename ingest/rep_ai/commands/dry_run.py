@@ -2,35 +2,43 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from rep_ai import project
 from rep_ai.commands.ingest import note, unsettled
 from rep_ai.commands.retire import retired
-from rep_ai.console.tables import show_table
+from rep_ai.console.run_summary import Outcome
+from rep_ai.console.tables import show_rows
 from rep_ai.dump.document import read_time
-from rep_ai.errors import DONE, FAILED, SOME_REJECTED, ProjectError
+from rep_ai.errors import ProjectError
 from rep_ai.installed import PACKAGE
 from rep_ai.landing import ledger as ledgers
 from rep_ai.landing import sources
 from rep_ai.landing.destinations import of_target
 from rep_ai.landing.packages import Package, packed
 from rep_ai.landing.results import LOADED, FileResult, Observer, Report
-from rep_ai.warehouse.database import Database, connected
+from rep_ai.warehouse.database import Database, opened
 from rep_ai.warehouse.health import Row
 from rep_ai.words import many, named, on_line
 
 # the last runs that tell how long a run takes
 RUNS = 5
-# (start, end) of a window in epoch milliseconds -> its deliveries
-Windows = dict[tuple[str, str], list["Version"]]
-# what orders the deliveries of a window, and the file
-Version = tuple[tuple[Any, ...], str, str]
+
+
+class Delivery(NamedTuple):
+    """A delivery of a window, of which the greatest counts."""
+
+    rank: tuple[Any, ...]
+    version: str
+    url: str
+
+
+# start and end of a window -> the delivery that counts
+Windows = dict[tuple[str, str], Delivery]
 
 
 def look(
@@ -55,12 +63,14 @@ def look(
     schema, major = settings["rep_ai_source_schema"], int(settings["rep_ai_supported_major"])
     destination = of_target(target)
     listing = sources.find(source, patterns)
-    with closing(connected(destination, schema)) as connection:
-        database = Database(connection, destination, schema, variables)
-        ledger = ledgers.look(destination, connection.cursor(), schema)
+    with opened(destination, schema, variables) as database:
+        ledger = ledgers.look(destination, database.cursor, schema)
         windows = _windows(database)
         is_built = database.is_built("int_rep_ai__deliveries")
-        earlier = _earlier_runs(database)
+        earlier = database.records(
+            "select bytes, landing_ms, build_ms from {runs} "
+            "where exit_code in (0, 3) order by started_at desc, run_id"
+        )
     report = Report(seen=len(listing.files), passed_over=sorted(listing.passed_over))
     new = unsettled(listing.files, ledger, report, retry_rejected=retry_rejected)
     files: list[Row] = []
@@ -77,16 +87,7 @@ def look(
         "command": "run",
         "dry_run": True,
         "database": destination.name,
-        **_counts(report),
-        "files": files,
-        "models_built_anew": anew,
-        **_estimate(earlier, report.bytes, is_partial=anew == []),
-    }
-
-
-def _counts(report: Report) -> Row:
-    return {
-        "exit_code": FAILED if report.failed else SOME_REJECTED if report.rejected else DONE,
+        "exit_code": Outcome("run", ingest=report).exit_code,
         "error": None,
         "seen": report.seen,
         "known": report.known,
@@ -95,19 +96,14 @@ def _counts(report: Report) -> Row:
         "failed": report.failed,
         "records": report.records.total(),
         "bytes": report.bytes,
+        "files": files,
+        "models_built_anew": anew,
+        **_estimate(earlier, report.bytes, is_partial=anew == []),
     }
 
 
-def _rank(version: str, modified_at: datetime | None, delivery_id: str) -> tuple[Any, ...]:
-    """What orders the deliveries of a window: docs/query.md#current-deliveries."""
-    release, _, prerelease = version.partition("+")[0].partition("-")
-    # numbers of any size compare by their length first
-    parts = tuple((len(part), part) for part in release.split("."))
-    return parts, not prerelease, prerelease, modified_at or datetime.min, delivery_id
-
-
 def _windows(database: Database) -> Windows:
-    """The loaded deliveries by their windows, but for those that are retired."""
+    """The loaded deliveries that count in their windows."""
     out = {each["delivery"] for each in retired(database)}
     found: Windows = {}
     for identity, version, start, end, url, modified_at in database.rows(
@@ -118,12 +114,17 @@ def _windows(database: Database) -> Windows:
     ):
         if identity not in out:
             rank = _rank(version, ledgers.utc(modified_at), identity)
-            found.setdefault(_window(start, end), []).append((rank, version, url))
+            delivery, window = Delivery(rank, version, url), (_moment(start), _moment(end))
+            found[window] = max(delivery, found.get(window, delivery))
     return found
 
 
-def _window(start: str | None, end: str | None) -> tuple[str, str]:
-    return _moment(start), _moment(end)
+def _rank(version: str, modified_at: datetime | None, delivery_id: str) -> tuple[Any, ...]:
+    """What orders the deliveries of a window: docs/query.md#current-deliveries."""
+    release, _, prerelease = version.partition("+")[0].partition("-")
+    # numbers of any size compare by their length first
+    parts = tuple((len(part), part) for part in release.split("."))
+    return parts, not prerelease, prerelease, modified_at or datetime.min, delivery_id
 
 
 def _moment(text: str | None) -> str:
@@ -136,25 +137,25 @@ def _moment(text: str | None) -> str:
 def _file(result: FileResult, windows: Windows) -> Row:
     """What a run would make of a file; what it would load is noted as loaded."""
     header, file = result.header, result.file
+    window = _moment(header.start_time), _moment(header.end_time)
     found: Row = {
         "url": file.url,
         "status": result.status,
         "reason": result.reason,
         "version": header.version,
-        "from": _moment(header.start_time) or None,
-        "until": _moment(header.end_time) or None,
+        "from": window[0] or None,
+        "until": window[1] or None,
         "bytes": result.size,
         "replaces": None,
         "stands_below": None,
     }
     if result.status == LOADED and header.version is not None:
-        version = _rank(header.version, file.modified_at, result.delivery_id)
-        others = windows.setdefault(_window(header.start_time, header.end_time), [])
-        if others:
-            rank, other_version, url = max(others)
-            key = "replaces" if version > rank else "stands_below"
-            found[key] = {"url": url, "version": other_version}
-        others.append((version, header.version, file.url))
+        rank = _rank(header.version, file.modified_at, result.delivery_id)
+        delivery = Delivery(rank, header.version, file.url)
+        if other := windows.get(window):
+            key = "replaces" if delivery > other else "stands_below"
+            found[key] = {"url": other.url, "version": other.version}
+        windows[window] = max(delivery, other or delivery)
     return found
 
 
@@ -171,14 +172,6 @@ def _changed_models(target: str | None, variables: dict[str, Any]) -> list[str]:
     return names
 
 
-def _earlier_runs(database: Database) -> list[Row]:
-    """What the last runs that came to their end took, the newest first."""
-    return database.records(
-        "select command, bytes, landing_ms, build_ms from {runs} "
-        "where exit_code in (0, 3) order by started_at desc, run_id"
-    )
-
-
 def _estimate(earlier: list[Row], size: int, *, is_partial: bool) -> Row:
     """About how long a run would take, by those before it; None where nothing tells."""
     landed = [run for run in earlier if run["bytes"]][:RUNS]
@@ -192,29 +185,22 @@ def _estimate(earlier: list[Row], size: int, *, is_partial: bool) -> Row:
     }
 
 
-def as_json(found: Row) -> str:
-    """One JSON document."""
-    return json.dumps(found)
-
-
 def show(found: Row) -> None:
     """Show what `look` found to a person."""
-    columns = ["file", "would be", "version", "from (UTC)", "until (UTC)", "kB", "and"]
     rows = [
-        [
-            on_line(file["url"]),
-            file["status"],
-            file["version"],
-            file["from"],
-            file["until"],
-            round(file["bytes"] / 1e3),
-            _what_else(file),
-        ]
+        {
+            "file": file["url"],
+            "would be": file["status"],
+            "version": file["version"],
+            "from (UTC)": file["from"],
+            "until (UTC)": file["until"],
+            "kB": round(file["bytes"] / 1e3),
+            "and": _what_else(file),
+        }
         for file in found["files"]
     ]
-    if rows:
-        show_table(f"What would come into {found['database']}", columns, rows)
-    else:
+    show_rows(f"What would come into {found['database']}", rows)
+    if not rows:
         click.echo(f"Nothing new would come into {found['database']}.\n")
     for line in found["failed"]:
         click.echo(f"cannot be read: {on_line(line)}")
@@ -224,7 +210,11 @@ def show(found: Row) -> None:
     if others := found["passed_over"]:
         unread += f", nor {many(len(others), 'file', 'files')} of other names: {named(others)}"
     click.echo(f"New files were read whole, with their records ({found['records']:,}); {unread}.")
-    click.echo(_said_of_models(found["models_built_anew"]))
+    if (anew := found["models_built_anew"]) is None:
+        click.echo("All models would be built for the first time.")
+    else:
+        click.echo("Models would replace the rows that the new dumps touch.")
+        click.echo(f"Built anew, as their code or a variable has changed: {', '.join(anew) or '-'}")
     seconds = found["landing_seconds"], found["build_seconds"]
     times = ("no earlier run tells" if each is None else f"{each:,.0f} s" for each in seconds)
     click.echo("By the runs before, landing takes about: {}; the build: {}.".format(*times))
@@ -232,19 +222,10 @@ def show(found: Row) -> None:
 
 
 def _what_else(file: Row) -> str | None:
+    """What else a run would make of a file."""
     if other := file["replaces"]:
-        return f"replaces {other['version']}, {on_line(other['url'])}"
+        return f"replaces {other['version']}, {other['url']}"
     if other := file["stands_below"]:
-        return f"changes no mart: {other['version']} counts, {on_line(other['url'])}"
-    return file["reason"] and on_line(file["reason"])
-
-
-def _said_of_models(anew: list[str] | None) -> str:
-    if anew is None:
-        return "All models would be built for the first time."
-    if not anew:
-        return "Models would replace the rows that the new dumps touch; none is built anew."
-    return (
-        f"{many(len(anew), 'model', 'models')} would be built anew, with what is made of them, as "
-        f"their code or a variable has changed: {', '.join(anew)}"
-    )
+        return f"changes no mart: {other['version']} counts, {other['url']}"
+    reason: str | None = file["reason"]
+    return reason

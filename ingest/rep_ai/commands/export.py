@@ -123,16 +123,15 @@ def _written(destination: Destination, folder: Path) -> dict[str, Any]:
 
 def _opened(destination: Destination) -> Any:
     """A connection with one view of the database from the first query to the last."""
-    if not isinstance(destination, DuckDB):
-        connection = destination.connect_to_read()
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
-        return connection
-    if not destination.path.exists():
+    if isinstance(destination, DuckDB) and not destination.path.exists():
         raise PublishError(
             f"there is no {destination.name} yet", to_do=project.first_step(destination.name)
         )
     connection = destination.connect_to_read()
-    bound(connection)
+    if isinstance(destination, DuckDB):
+        bound(connection)
+    else:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
     return connection
 
 

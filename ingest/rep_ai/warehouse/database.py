@@ -25,6 +25,7 @@ class Database:
 
     Attributes:
         name: where it is, as people read it.
+        cursor: of the connection.
     """
 
     def __init__(
@@ -37,14 +38,14 @@ class Database:
         """See which tables there are.
 
         Args:
-            connection: an open connection.
-            destination: what it is connected to.
+            connection: an open connection to `destination`.
+            destination: the database.
             raw_schema: schema of the raw tables; "": none is asked for.
-            variables: those that the command was given.
+            variables: those of the command line.
         """
         self.name = destination.name
-        self._cursor = connection.cursor()
-        self._tables = tables(self._cursor)
+        self.cursor = connection.cursor()
+        self._tables = tables(self.cursor)
         self._target = destination.target
         self._is_duckdb = isinstance(destination, DuckDB)
         self._raw_schema = raw_schema
@@ -72,7 +73,7 @@ class Database:
     def __getitem__(self, name: str) -> str:
         """A raw table, model or seed as SQL names it; KeyError where it is not there."""
         if place := self._place(name):
-            return f"{qualified(self._cursor, place[0])}.{place[1]}"
+            return f"{qualified(self.cursor, place[0])}.{place[1]}"
         raise KeyError(name)
 
     def is_built(self, name: str) -> bool:
@@ -86,15 +87,15 @@ class Database:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query."""
         try:
-            self._cursor.execute(sql.format_map(self))
+            self.cursor.execute(sql.format_map(self))
         except KeyError:
             return []
-        return list(self._cursor.fetchall())
+        return list(self.cursor.fetchall())
 
     def records(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a query by the names of its columns."""
         rows = self.rows(sql)
-        names = [column[0] for column in self._cursor.description] if rows else []
+        names = [column[0] for column in self.cursor.description] if rows else []
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def unlisted(self, table: str) -> list[tuple[str, int]]:
@@ -110,11 +111,8 @@ class Database:
 
     def marts(self) -> list[Node]:
         """The marts that are there, in the order of their names."""
-        return [
-            node
-            for name, node in sorted(self._nodes.items())
-            if node.is_mart and self.is_built(name)
-        ]
+        found = sorted(self._nodes.items())
+        return [node for name, node in found if node.is_mart and self.is_built(name)]
 
     def models_behind(self) -> list[str]:
         """Names of the incremental models that have not seen the newest batch of changes."""
@@ -141,16 +139,11 @@ def opened(
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
-    with closing(connected(destination, raw_schema)) as connection:
+    with closing(_connected(destination, raw_schema)) as connection:
         yield Database(connection, destination, raw_schema, variables)
 
 
-def connected(destination: Destination, raw_schema: str) -> Any:
-    """A connection that can change nothing; a DuckDB file that is not there is an empty one.
-
-    Raises:
-        DestinationError: the database cannot be read, or a run holds it, which is named.
-    """
+def _connected(destination: Destination, raw_schema: str) -> Any:
     if not isinstance(destination, DuckDB):
         return destination.connect_to_read(raw_schema)
     if not destination.path.exists():
