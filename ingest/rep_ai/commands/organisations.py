@@ -112,12 +112,6 @@ def _organisation(name: str, settings: dict[str, Any], target: str | None) -> Or
         **own,
     }
     output = project.profile(used.target, {**os.environ, **leading}).output
-    if schema and output.get("schema") != schema:
-        raise ProjectError(
-            f"target {used.target!r} has the schema {output.get('schema')!r} for all",
-            where=f"{NAME}: {name}",
-            to_do="in profiles.yml write schema: \"{{ env_var('REP_AI_SCHEMA', 'rep_ai') }}\"",
-        )
     place = [str(output.get(k)) for k in ("path", "host", "port", "dbname", "database", "schema")]
     texts = [str(source) for source in sources or ()]
     return Organisation(name, texts, used.target, variables, leading, place)
