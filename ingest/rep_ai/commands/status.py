@@ -165,17 +165,16 @@ def _files(database: Database) -> Row:
     gone = set(database.rows("select file_url, load_id from {_gone_files}"))
     latest = {row["file_url"]: row for row in rows if (row["file_url"], row["load_id"]) not in gone}
     loaded = [row for row in rows if row["status"] == LOADED]
-    contents = {row["_delivery_id"] for row in loaded}
-    for row in latest.values():
-        # a copy with a later time was loaded
-        if row["status"] == REJECTED and row["_delivery_id"] in contents:
-            row["status"] = DUPLICATE
-    # a file that was touched or fetched anew is no copy of itself
     own = {(row["file_url"], row["_delivery_id"]) for row in loaded}
-    states = Counter(
-        LOADED if (url, row["_delivery_id"]) in own else row["status"]
-        for url, row in latest.items()
-    )
+    contents = {identity for _, identity in own}
+    for url, row in latest.items():
+        if (url, row["_delivery_id"]) in own:
+            # touched or fetched anew it is no copy of itself
+            row["status"] = LOADED
+        elif row["status"] == REJECTED and row["_delivery_id"] in contents:
+            # a copy with a later time was loaded
+            row["status"] = DUPLICATE
+    states = Counter(row["status"] for row in latest.values())
     return {
         "files": {status: states[status] for status in (LOADED, DUPLICATE, REJECTED)},
         "deliveries": len(contents),
