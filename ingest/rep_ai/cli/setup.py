@@ -76,12 +76,11 @@ def doctor(
     source: tuple[str, ...], target: str | None, variables: dict[str, Any], bundle: Path | None
 ) -> None:
     """Look at versions, settings, database, stores (each SOURCE), disk and memory."""
-    from rep_ai.commands import bundle as bundles
-    from rep_ai.commands.doctor import examine, show
+    from rep_ai.commands.doctor import examine, show, write_bundle
 
     findings = examine(source, target, variables)
     show(findings)
     if bundle:
-        bundles.write(bundle, findings, target)
+        write_bundle(bundle, findings, target)
         click.echo(f"{bundle} has it without personal data; look into it before you send it.")
     sys.exit(FAILED if any(each.to_do for each in findings) else DONE)

@@ -4,14 +4,17 @@ import os
 import platform
 import re
 import shutil
+import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile
 from zoneinfo import ZoneInfo
 
 import click
@@ -22,18 +25,28 @@ from rep_ai.console.tables import show_table
 from rep_ai.dbt_options import check_environment, option
 from rep_ai.errors import RepAiError
 from rep_ai.installed import installs
-from rep_ai.landing.destinations import Database, DuckDB, of_target, tables
+from rep_ai.landing.destinations import DuckDB, of_target
 from rep_ai.landing.sources import find
-from rep_ai.landing.urls import public, why
+from rep_ai.landing.urls import SCHEME, public, why
 from rep_ai.words import many, on_line
 
-PACKAGES = ("dbt-core", "dbt-duckdb", "dbt-postgres", "dbt-spark", "dlt", "duckdb")
-MORE_PACKAGES = ("dbt-metricflow", "fsspec", "s3fs", "gcsfs", "adlfs", "paramiko", "pyarrow")
+PACKAGES = (
+    *("dbt-core", "dbt-duckdb", "dbt-postgres", "dbt-spark", "dbt-metricflow", "dlt", "duckdb"),
+    *("pyarrow", "fsspec", "s3fs", "gcsfs", "adlfs", "paramiko"),
+)
 # names beside those of variables that the environment may set
 SETTINGS = ("DUCKDB", "DUCKDB_MEMORY", "PUBLISH", "TARGET", "TRACEBACK")
 # a disk with less is full before long
 ROOM = 1 << 30
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+# what a bundle hides: values of such names, and what looks as these do
+_SECRET = re.compile(r"USER|LOGNAME|PASS|TOKEN|SECRET|KEY|CREDENTIAL|CONNECTION_STRING|HOST")
+_NOT_OURS = (
+    # a file in a store may be called as anything
+    (re.compile(rf"({SCHEME.pattern})[^\s'\",;]+"), r"\1..."),
+    (re.compile(r"[^\s'\"<>/@:=]+@[^\s'\"<>/@:,;]+"), "(address)"),
+    (re.compile(r"\b(?=[\w-]*\d)[0-9a-fA-F][0-9a-fA-F-]{14,}\b"), "(id)"),
+)
 
 
 class Finding(NamedTuple):
@@ -51,15 +64,13 @@ class Finding(NamedTuple):
     to_do: str = ""
 
 
-def versions(packages: Sequence[str] = PACKAGES) -> Iterator[tuple[str, str]]:
+def versions() -> Iterator[tuple[str, str]]:
     """Ours, and those of what we stand on, as far as it is installed."""
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield "rep-ai", f"{version('rep-ai-marts')} ({system})"
-    for name in packages:
-        try:
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
             yield name, version(name)
-        except PackageNotFoundError:
-            continue
 
 
 def examine(sources: Sequence[str], target: str | None, variables: dict[str, Any]) -> list[Finding]:
@@ -92,12 +103,11 @@ def examine(sources: Sequence[str], target: str | None, variables: dict[str, Any
 
 
 def _versions(target: str | None) -> Iterator[Finding]:
-    for name, number in versions((*PACKAGES, *MORE_PACKAGES)):
+    for name, number in versions():
         yield Finding("versions", name, number)
     kind = project.profile(target).output.get("type") or "duckdb"
-    adapter = f"dbt-{kind}"
-    if adapter not in dict(versions([adapter])):
-        yield Finding("versions", adapter, "missing", "", installs(kind))
+    if not find_spec(f"dbt.adapters.{kind}"):
+        yield Finding("versions", f"dbt-{kind}", "missing", "", installs(kind))
     found = yaml.safe_load((project.package_directory() / "dbt_project.yml").read_text("utf-8"))
     if found["version"] != version("rep-ai-marts"):
         advice = "let both be of one version: pip install --upgrade rep-ai-marts, then dbt deps"
@@ -106,33 +116,37 @@ def _versions(target: str | None) -> Iterator[Finding]:
 
 def _project(target: str | None) -> Iterator[Finding]:
     folder = project.directory()
-    by = option("PROJECT_DIR")
-    where = by[0] if by else "working folder" if Path.cwd().is_relative_to(folder) else "checkout"
-    yield Finding("project", "project", str(folder), where)
+    where = "working folder" if Path.cwd().is_relative_to(folder) else "checkout"
+    yield Finding("project", "project", str(folder), _set_by("PROJECT_DIR") or where)
     yield Finding("project", "package rep_ai", str(project.package_directory().resolve()))
-    by = option("PROFILES_DIR")
     profiles = project.profiles_directory() / "profiles.yml"
-    yield Finding("project", "profiles", str(profiles), by[0] if by else "")
-    by = option("TARGET")
-    where = by[0] if by else "REP_AI_TARGET" if os.environ.get("REP_AI_TARGET") else "profile"
-    name = project.profile(target).target
-    yield Finding("project", "target", name, "--target" if target else where)
+    yield Finding("project", "profiles", str(profiles), _set_by("PROFILES_DIR"))
+    where = "REP_AI_TARGET" if os.environ.get("REP_AI_TARGET") else "profile"
+    where = "--target" if target else _set_by("TARGET") or where
+    yield Finding("project", "target", project.profile(target).target, where)
     project.make_target_path()
     yield Finding("project", "dbt's artifacts and log", str(project.target_path()))
+
+
+def _set_by(name: str) -> str:
+    """The variable of the environment that sets an option of dbt."""
+    found = option(name)
+    return found[0] if found else ""
 
 
 def _settings(variables: dict[str, Any]) -> Iterator[Finding]:
     layers = project.variable_layers(variables)
     of_environment = project.variables_of_environment()
-    for name, value in project.variables(variables).items():
+    found = project.variables(variables)
+    for name, value in found.items():
         if not name.startswith("rep_ai_"):
             continue
         where = next(where for where, values in reversed(layers) if name in values)
         if where == "--vars" and of_environment.get(name) == value:
             where = name.upper()
         yield Finding("settings", name, project.vars_text({name: value})[len(name) + 3 : -1], where)
-    zone = str(project.variables(variables)["rep_ai_timezone"])
-    yield Finding("settings", "the time there", f"{datetime.now(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}")
+    now = datetime.now(ZoneInfo(str(found["rep_ai_timezone"])))
+    yield Finding("settings", "the time there", f"{now:%Y-%m-%d %H:%M %Z}")
 
 
 def _environment() -> Iterator[Finding]:
@@ -168,14 +182,7 @@ def _database(target: str | None) -> Iterator[Finding]:
             yield Finding("database", "held by a run", holder)
     # a server's encoding and poolers are looked at as it connects
     open_ = destination.connect_to_read if isinstance(destination, DuckDB) else destination.connect
-    with closing(open_()) as connection:
-        # no command reads the others
-        is_read = isinstance(destination, Database)
-        found = sorted(tables(connection.cursor())) if is_read else []
-    for schema, of_schema in groupby(found, key=lambda each: each[0]):
-        if schema not in ("information_schema", "pg_catalog"):
-            count = many(len(list(of_schema)), "table or view", "tables and views")
-            yield Finding("database", f"schema {schema}", count)
+    open_().close()
 
 
 def _source(source: str) -> Iterator[Finding]:
@@ -222,3 +229,33 @@ def show(findings: Sequence[Finding]) -> None:
         click.echo(f"wrong: {on_line(said)}; {finding.to_do}")
     if not wrong:
         click.echo("Nothing is wrong here.")
+
+
+# --------------------------------------------------------------------------------------- the bundle
+
+
+def write_bundle(file: Path, findings: Sequence[Finding], target: str | None) -> None:
+    """Write a zip file of what was found, without personal data, in place of one that is there."""
+    hidden: set[str] = set()
+    with suppress(RepAiError):
+        # what stands in the profile itself; an error of a server names it
+        output = project.profile(target).output
+        hidden = {str(v) for k, v in output.items() if v and _SECRET.search(k.upper())}
+    lines = ["\t".join(filter(None, finding)) for finding in findings]
+    with ZipFile(file, "w", ZIP_DEFLATED) as bundle:
+        text = "".join(f"{without_persons(line, hidden)}\n" for line in lines)
+        bundle.writestr("doctor.txt", text)
+
+
+def without_persons(text: str, secrets: Collection[str] = ()) -> str:
+    """A text without names, addresses, ids, and what is secret, there or in the environment."""
+    hidden = {os.environ[name] for name in os.environ if _SECRET.search(name)}
+    hidden |= {*secrets, Path.home().name, socket.gethostname()}
+    text = text.replace(str(Path.home()), "~")
+    for pattern, instead in _NOT_OURS:
+        text = pattern.sub(instead, text)
+    # the longest first: one may be a part of another
+    for value in sorted(hidden, key=len, reverse=True):
+        if len(value) > 2:
+            text = text.replace(value, "(hidden)")
+    return text

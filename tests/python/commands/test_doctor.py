@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,7 +18,7 @@ from processes import PROJECT
 from rep_ai import installed
 from rep_ai.cli import main
 from rep_ai.cli.setup import EXAMPLES
-from rep_ai.commands.bundle import without_persons
+from rep_ai.commands.doctor import without_persons
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.sample import write_sample
 
@@ -124,12 +123,10 @@ def test_a_run_that_holds_the_database_is_named(
     rep_ai: Callable[..., Result], tmp_path: Path
 ) -> None:
     database = DuckDB(tmp_path / "warehouse.duckdb")
-    with closing(database.connect()) as connection:
-        connection.execute("create schema visits; create table visits.days as select 1 as day")
+    database.connect().close()
     with database.lock():
         said = rep_ai("doctor").output
     assert f"process {os.getpid()} on" in said
-    assert "schema visits" in said
 
 
 def test_a_damaged_database_and_a_missing_source_are_told_at_once(
@@ -155,8 +152,8 @@ def test_the_bundle_has_nothing_of_a_person(
     result = rep_ai("doctor", source, "--bundle", "d.zip")
     assert "d.zip has it without personal data" in result.output
     with ZipFile(tmp_path / "d.zip") as bundle:
-        assert bundle.namelist() == ["doctor.txt", "last_build.json"]
-        text = "".join(bundle.read(name).decode() for name in bundle.namelist())
+        assert bundle.namelist() == ["doctor.txt"]
+        text = bundle.read("doctor.txt").decode()
     assert "dbt-core" in text
     for secret in ("s3cr3t", "lovelace", "hunter2", "jo@", "ada@", str(tmp_path)):
         assert secret not in text, text
