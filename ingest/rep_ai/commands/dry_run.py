@@ -188,18 +188,11 @@ def _estimate(earlier: list[Row], size: int, *, is_partial: bool) -> Row:
 def show(found: Row) -> None:
     """Show what `look` found to a person."""
     rows = [
-        {
-            "file": file["url"],
-            "would be": file["status"],
-            "version": file["version"],
-            "from (UTC)": file["from"],
-            "until (UTC)": file["until"],
-            "kB": round(file["bytes"] / 1e3),
-            "and": _what_else(file),
-        }
+        {**file, "kB": round(file["bytes"] / 1e3), "and": _what_else(file)}
         for file in found["files"]
     ]
-    show_rows(f"What would come into {found['database']}", rows)
+    columns = ("url", "status", "version", "from", "until", "kB", "and")
+    show_rows(f"What would come into {found['database']}", rows, *columns)
     if not rows:
         click.echo(f"Nothing new would come into {found['database']}.\n")
     for line in found["failed"]:

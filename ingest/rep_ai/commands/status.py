@@ -263,17 +263,10 @@ def _show_runs(runs: Sequence[Row]) -> None:
     """Show when each run was, how long it took, what came and how it ended."""
     rows = []
     for run in runs:
-        ended = run["ended_at"]
-        rows.append(
-            {
-                "began": f"{run['started_at']:%Y-%m-%d %H:%M}",
-                "command": run["command"],
-                "took": ended and f"{(ended - run['started_at']).total_seconds():,.0f} s",
-                "loaded": run["files_loaded"],
-                "rejected": run["files_rejected"],
-                "records": run["records"],
-                "exit code": run["exit_code"] if ended else "killed, or at work",
-                "error": run["error"],
-            }
-        )
-    show_rows("The last runs (UTC)", rows)
+        began, ended = run["started_at"], run["ended_at"]
+        took = ended and f"{(ended - began).total_seconds():,.0f} s"
+        exit_code = run["exit_code"] if ended else "killed, or at work"
+        said = {"began": f"{began:%Y-%m-%d %H:%M}", "took": took, "exit_code": exit_code}
+        rows.append({**run, **said})
+    columns = ("began", "command", "took", "files_loaded", "files_rejected", "records")
+    show_rows("The last runs (UTC)", rows, *columns, "exit_code", "error")

@@ -105,13 +105,12 @@ class Lines(Quiet):
                 print(moment, text, file=self._file, flush=True)
 
 
-class Bar(Quiet):
+class _Bar(Quiet):
     """A bar with files, bytes, records and the time left, gone without a trace at the end."""
 
     shows_builds = True
 
     def __init__(self, console: Console) -> None:
-        """Show it on that console, which is a terminal."""
         self._console = console
         one_line = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         counts = Column(no_wrap=True, overflow="ellipsis")
@@ -138,28 +137,23 @@ class Bar(Quiet):
         self._total = self._bytes = self._records = self._files = 0
 
     def found(self, report: Report, new: Sequence[SourceFile]) -> None:
-        """Learn how long the bar is."""
         super().found(report, new)
         self._sizes = {f.url: UNKNOWN_SIZE if f.size is None else f.size or 1 for f in new}
         self._total = sum(self._sizes.values())
         self._progress.update(self._task, total=self._total, description="Reading")
 
     def begun(self, file: SourceFile) -> None:
-        """Count from the start."""
         self._set(file, 0.0, -self._rows[file.url])
         name = on_line(file.url).rpartition("/")[2]
         self._progress.update(self._task, description=f"Reading {name}")
 
     def read(self, file: SourceFile, share: float, rows: int) -> None:
-        """Move on."""
         self._set(file, min(share, 1.0), rows)
 
     def loading(self, files: Sequence[SourceFile]) -> None:
-        """Say so."""
         self._progress.update(self._task, description="Loading into the database")
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
-        """One file more."""
         super().ended(file, status, reason, rows)
         self._set(file, 1.0, files=1)
 
@@ -175,17 +169,14 @@ class Bar(Quiet):
             yield
 
     def building(self, done: int, total: int, at_work: str) -> None:
-        """Show how far it is beside what goes on."""
         if self._status:
             self._status.update(_built(done, total, at_work))
 
     def __enter__(self) -> Observer:
-        """Begin to show."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, and leave the terminal as it was."""
         self._progress.stop()
 
     def _set(self, file: SourceFile, share: float, rows: int = 0, files: int = 0) -> None:
@@ -245,5 +236,5 @@ def observer(*, quiet: bool, as_json: bool) -> Observer:
         return Quiet()
     # not what rich makes of FORCE_COLOR, by which logs would fill with bars
     if sys.stderr.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
-        return Bar(Console(stderr=True, highlight=False))
+        return _Bar(Console(stderr=True, highlight=False))
     return Lines(sys.stderr if as_json else sys.stdout)
