@@ -1,1 +1,1 @@
-"""What each command does, once its options are read."""
+"""What each command does, a module each; what keeps it from that is a RepAiError, in one line."""

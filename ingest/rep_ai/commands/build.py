@@ -35,11 +35,8 @@ def build(
         destination: the database; the caller holds its lock.
         variables: those of the command line, for dbt.
         full_refresh: whether dbt rebuilds what it would otherwise add to.
-        step_days: where windows of so many days are built at a time, how many.
+        step_days: of how many days windows are built at a time; None: all at once.
         talks: whether to print what came out.
-
-    Raises:
-        RepAiError: dbt fails, or the database cannot be read.
     """
     settings = project.variables(variables)
     refresh = ["--full-refresh"] if full_refresh else []

@@ -55,9 +55,6 @@ def look(
     """What a run would do, under stable keys; the new files are read whole, and nothing changes.
 
     Its options are those of `run`.
-
-    Raises:
-        RepAiError: a source cannot be listed, or the database cannot be read.
     """
     settings = project.variables(variables)
     schema, major = settings["rep_ai_source_schema"], int(settings["rep_ai_supported_major"])

@@ -44,9 +44,6 @@ def export(destination: Destination, directory: Path) -> dict[str, Any]:
 
     Returns:
         The content of the manifest; sizes are in bytes.
-
-    Raises:
-        DestinationError, PublishError: the database or the folder cannot be used.
     """
     directory = directory.resolve()
     new, old = (directory.with_name(f".{directory.name}.{which}") for which in ("new", "old"))

@@ -41,10 +41,6 @@ def ingest(
         retry_rejected: read files again that an earlier run rejected.
         max_bytes: size that no decompressed document may exceed.
         observer: told what is done while it is.
-
-    Raises:
-        SourceError: a source is not there or holds no dump file.
-        DestinationError, LoadError: the database cannot be used.
     """
     started = perf_counter()
     observer = observer or Observer()

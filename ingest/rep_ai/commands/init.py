@@ -16,15 +16,7 @@ _TAKEN = re.compile(rf"{PACKAGE}|dbt(_({_ENGINES}))?")
 
 
 def init(folder: Path) -> list[str]:
-    """Lay a project down in a folder; the names of its files.
-
-    Args:
-        folder: new, or without any file that the project has.
-
-    Raises:
-        ProjectError: such a file is there already; nothing is written then.
-        OSError: the folder cannot be written.
-    """
+    """Lay a project down in a folder that has none of its files; the names of these."""
     sources = {path.relative_to(FILES): path for path in sorted(FILES.rglob("*")) if path.is_file()}
     sources[Path("profiles.yml")] = OURS / "profiles.yml"
     if there := [str(name) for name in sources if (folder / name).exists()]:

@@ -35,13 +35,9 @@ class Organisation(NamedTuple):
 
 
 def read(target: str | None = None) -> list[Organisation]:
-    """The organisations of rep_ai.yml, beside dbt_project.yml.
+    """The organisations of rep_ai.yml, beside dbt_project.yml; no two of them in one place.
 
-    Args:
-        target: target of the profile for all of them; None: each one's own, else the usual one.
-
-    Raises:
-        ProjectError: the file cannot be read, or two of them would be in one place.
+    A `target` of the profile is for all of them; without it each has its own, or the usual one.
     """
     path = project.directory() / NAME
     try:
@@ -125,9 +121,6 @@ def run_all(command: str, words: Sequence[str], target: str | None, variables: A
         words: its options, but for the target and the variables.
         target: target of the profile for all of them; None: as rep_ai.yml says.
         variables: variables for all of them, before their own.
-
-    Raises:
-        ProjectError: rep_ai.yml cannot be read.
     """
     codes: dict[str, int] = {}
     documents: dict[str, Any] = {}

@@ -37,11 +37,7 @@ def bound(connection: Any) -> None:
 
 
 def marts(database: Database, destination: Destination) -> list[Node]:
-    """The marts that are there.
-
-    Raises:
-        PublishError: there are none.
-    """
+    """The marts; it is an error if there are none."""
     if found := database.marts():
         return found
     raise PublishError(
@@ -64,12 +60,7 @@ def to_disk(path: Path) -> None:
 
 
 def check_copy(destination: Destination, path: Path) -> Path:
-    """The absolute path of the file that is to be a copy; its folder is made.
-
-    Raises:
-        DestinationError, PublishError: the database is a server, or something else is there that
-            must not go.
-    """
+    """The absolute path of a file that a copy may replace; its folder is made."""
     if not isinstance(destination, DuckDB):
         raise PublishError(
             "--publish copies a DuckDB file; readers of a server disturb no run, and rep-ai export "
@@ -113,9 +104,6 @@ def publish(destination: DuckDB, path: Path) -> None:
     Whoever has the old file open keeps it. The marts are tables, since their own views name the
     database, which is the file's name. A kill leaves the old file, and a hidden one that the next
     copy removes.
-
-    Raises:
-        DestinationError, PublishError: the database or the copy cannot be used.
     """
     new = path.with_name(f".{path.name}.new")
     try:

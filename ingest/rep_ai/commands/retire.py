@@ -24,9 +24,6 @@ def retire(
 
     It is named by a file, as a path, a URL or the end of one, or by its id. The reason is for
     whoever reads the raw table `retirements`; the marts follow at the next build.
-
-    Raises:
-        RepAiError: no delivery is meant, or several are; or the database cannot be used.
     """
     with opened(destination, schema) as database:
         delivery_id, url = _found(database, named)

@@ -39,9 +39,6 @@ def run(
     what dlt calls the place to load into, None the database of the target; windows of `step_days`
     days are built at a time; a copy of the marts replaces the file `copy`; `options` are the other
     ones of `ingest`.
-
-    Raises:
-        RepAiError: a part of it cannot be done.
     """
     settings = project.variables(variables)
     database = of_name(destination, target)

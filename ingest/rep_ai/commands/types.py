@@ -21,10 +21,6 @@ def types(
     """List unknown types, or add some (KIND:TYPE) or all of them to the raw table `known_types`.
 
     With `force` types that no dump has shown are added, too.
-
-    Raises:
-        RepAiError: a type was never seen; or the database cannot be used.
-        click.UsageError: `add` does not name a kind and a type.
     """
     wanted = [_parsed(text) for text in add]
     with opened(destination, schema) as database:

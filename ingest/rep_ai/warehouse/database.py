@@ -35,14 +35,7 @@ class Database:
         raw_schema: str = "",
         variables: dict[str, Any] | None = None,
     ) -> None:
-        """See which tables there are.
-
-        Args:
-            connection: an open connection to `destination`.
-            destination: the database.
-            raw_schema: schema of the raw tables; "": none is asked for.
-            variables: those of the command line.
-        """
+        """See which tables there are; without `raw_schema` no raw table is asked for."""
         self.name = destination.name
         self.cursor = connection.cursor()
         self._tables = tables(self.cursor)
