@@ -100,7 +100,6 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
         with handle_errors():
             run(outcome, observer, talks=talks, **options)
     except RepAiError as error:
-        outcome.ingest = observer.report
         outcome.error = str(error)
     # the others were said where they belong
     for line in outcome.run_lines if talks else outcome.warnings():

@@ -61,7 +61,7 @@ def recorded(
         try:
             yield
         except BaseException as error:
-            outcome.ingest = outcome.ingest or observer.report
+            outcome.ingest = observer.report or outcome.ingest
             is_interrupt = isinstance(error, KeyboardInterrupt)
             outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
             # what could not be noted mostly has the same cause
@@ -79,7 +79,7 @@ def _now() -> datetime:
 
 def _came_of_it(outcome: Outcome) -> dict[str, Any]:
     """The columns that are known at the end."""
-    landed, built = outcome.landed, outcome.dbt or {}
+    landed, built = outcome.ingest, outcome.dbt or {}
     times = [time for window in landed.windows for time in window]
     return {
         "ended_at": _now(),
@@ -122,7 +122,7 @@ def _log(path: Path, outcome: Outcome, run_id: str) -> Iterator[Callable[[str], 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     """What the log says of a run at its end."""
-    landed = outcome.landed
+    landed = outcome.ingest
     for status, urls in (("loaded", landed.loaded), ("duplicate", landed.duplicates)):
         yield from (f"{status} {on_line(url)}" for url in urls)
     for url, reason in landed.rejected:

@@ -69,19 +69,15 @@ def collect(
         **content,
         "runs": runs,
     }
-    return {**found, "problems": [*_problems(database, found, now, max_age, within)]}
+    return {**found, "problems": [*_problems(database, found, max_age, within)]}
 
 
 def _problems(
-    database: Database,
-    found: Row,
-    now: datetime,
-    max_age: timedelta | None,
-    within: timedelta | None,
+    database: Database, found: Row, max_age: timedelta | None, within: timedelta | None
 ) -> Iterator[str]:
     """What a pager should know, one line each."""
-    behind, newest = found["deliveries_not_in_marts"], found["newest_window_end_at"]
-    retired_in_marts = found["retired_in_marts"]
+    now, newest = found["checked_at"], found["newest_window_end_at"]
+    behind, retired_in_marts = found["deliveries_not_in_marts"], found["retired_in_marts"]
     build = database.command("dbt", "build")
     if not found["deliveries"]:
         yield "nothing is loaded yet: rep-ai run SOURCE"

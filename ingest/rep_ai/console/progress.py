@@ -113,13 +113,12 @@ class _Bar(Quiet):
     def __init__(self, console: Console) -> None:
         self._console = console
         one_line = Column(no_wrap=True, overflow="ellipsis", ratio=1)
-        counts = Column(no_wrap=True, overflow="ellipsis")
         # what the run prints meanwhile goes where it went: stdout may be another file
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=one_line),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
-            TextColumn("{task.fields[counts]}", markup=False, table_column=counts),
-            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
             expand=True,

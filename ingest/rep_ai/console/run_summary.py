@@ -32,7 +32,7 @@ class Outcome:
     """What a command did, as far as it came."""
 
     command: str  # ingest or run
-    ingest: Report | None = None  # what became of the files
+    ingest: Report = field(default_factory=Report)  # what became of the files
     dbt: dict[str, int] | None = None  # numbers of dbt build by what they count
     warned: list[str] = field(default_factory=list)  # tests of dbt, and what each says
     marts: dict[str, int] | None = None  # mart -> rows
@@ -45,19 +45,14 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """How the command ends."""
-        if self.error or self.landed.failed:
+        if self.error or self.ingest.failed:
             return FAILED
-        return SOME_REJECTED if self.landed.rejected else DONE
-
-    @property
-    def landed(self) -> Report:
-        """What became of the files, as far as that is known."""
-        return self.ingest or Report()
+        return SOME_REJECTED if self.ingest.rejected else DONE
 
     @property
     def files(self) -> dict[str, int]:
         """How many files it saw, and what became of them."""
-        report = self.landed
+        report = self.ingest
         return {
             "seen": report.seen,
             "loaded": len(report.loaded),
@@ -92,11 +87,11 @@ class Outcome:
 
     def warnings(self) -> list[str]:
         """What does not fail the run, but should be seen."""
-        return [*_passed_over(self.landed), *map(str, self.remarks), *self.run_lines]
+        return [*_passed_over(self.ingest), *map(str, self.remarks), *self.run_lines]
 
     def document(self) -> dict[str, Any]:
         """The same for machines; the keys are always there, those of dbt for `run` only."""
-        ingest = self.landed
+        ingest = self.ingest
         built = {name: getattr(self, name) for name in ("dbt", "warned", "marts", "published")}
         return {
             "command": self.command,
