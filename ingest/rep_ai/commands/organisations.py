@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import Thread
 from typing import IO, Any, NamedTuple
 
@@ -19,8 +19,6 @@ NAME = "rep_ai.yml"
 KEYS = ("sources", "target", "database", "schema", "vars", "environment")
 # of the exit codes of all the first of these holds; 2 is wrong usage
 WORST = (FAILED, 2, SOME_REJECTED, DONE)
-# options that are durations
-DURATIONS = ("max_age", "within")
 
 
 class Organisation(NamedTuple):
@@ -177,20 +175,3 @@ def _run(organisation: Organisation, arguments: list[str], *, as_json: bool) -> 
 def _hand_on(name: str, pipe: IO[str] | None, is_error: bool) -> None:
     for line in pipe or ():
         click.echo(f"{name} | {line.rstrip()}", err=is_error)
-
-
-def words_of(context: click.Context, leave_out: Sequence[str]) -> Iterator[str]:
-    """The options of a command as they were given, but for some."""
-    for option in context.command.params:
-        name = option.name or ""
-        given = context.get_parameter_source(name)
-        is_given = given is click.core.ParameterSource.COMMANDLINE
-        if not is_given or name in leave_out or not isinstance(option, click.Option):
-            continue
-        value = context.params[name]
-        if option.is_flag:
-            yield option.opts[0]
-            continue
-        for each in value if option.multiple else [value]:
-            yield option.opts[0]
-            yield f"{each.total_seconds() // 3600:.0f}h" if name in DURATIONS else str(each)
