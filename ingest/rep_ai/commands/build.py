@@ -107,13 +107,8 @@ def _dbt_build(
     results.unlink(missing_ok=True)
     # the file stays as people read it
     log = ["--log-format", "json", "--log-format-file", "debug", "--log-level", "info"]
-    shows = observer.shows_builds
     started = perf_counter()
-    code = project.dbt(
-        [*(log if shows else ["--quiet"]), "build", *arguments],
-        target=destination.target,
-        say=of_dbt(observer) if shows else observer.say,
-    )
+    code = project.dbt([*log, "build", *arguments], target=destination.target, say=of_dbt(observer))
     outcome.build_seconds = (outcome.build_seconds or 0) + perf_counter() - started
     if results.is_file():
         outcome.read_build(results)

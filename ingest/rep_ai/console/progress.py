@@ -50,8 +50,6 @@ class Lines(Quiet):
     What is wrong is on stderr besides, as where nothing else is said.
     """
 
-    shows_builds = True
-
     def __init__(self, file: TextIO) -> None:
         """Begin the clock; the lines go to `file`."""
         self._file = file
@@ -107,8 +105,6 @@ class Lines(Quiet):
 
 class _Bar(Quiet):
     """A bar with files, bytes, records and the time left, gone without a trace at the end."""
-
-    shows_builds = True
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -69,8 +69,6 @@ class Observer:
     """Told by an ingest what it does, from any of its threads; keeps the report, says nothing."""
 
     report: Report | None = None
-    # whether `building` is shown
-    shows_builds = False
 
     def found(self, report: Report, new: Sequence[SourceFile]) -> None:
         """The files are listed; `new` will be read, and `report` fills as they are."""
