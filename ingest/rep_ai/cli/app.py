@@ -94,15 +94,14 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
     from rep_ai.console.run_summary import Outcome
 
     observer = progress.observer(quiet=quiet, as_json=as_json)
-    outcome = Outcome(command)
-    talks = not (quiet or as_json)
+    outcome = Outcome(command, talks=not (quiet or as_json))
     try:
         with handle_errors():
-            run(outcome, observer, talks=talks, **options)
+            run(outcome, observer, **options)
     except RepAiError as error:
         outcome.error = str(error)
     # the others were said where they belong
-    for line in outcome.run_lines if talks else outcome.warnings():
+    for line in outcome.run_lines if outcome.talks else outcome.warnings():
         click.echo(f"warning: {line}", err=True)
     if as_json:
         click.echo(json.dumps(outcome.document()))

@@ -25,7 +25,6 @@ def build(
     *,
     full_refresh: bool,
     step_days: int | None,
-    talks: bool,
 ) -> None:
     """Build the marts, count their rows, and say what in the data is not as expected.
 
@@ -36,7 +35,6 @@ def build(
         variables: those of the command line, for dbt.
         full_refresh: whether dbt rebuilds what it would otherwise add to.
         step_days: of how many days windows are built at a time; None: all at once.
-        talks: whether to print what came out.
     """
     settings = project.variables(variables)
     refresh = ["--full-refresh"] if full_refresh else []
@@ -49,7 +47,7 @@ def build(
         refresh = []
     with observer.step("dbt build"):
         _dbt_build(outcome, observer, destination, refresh, variables)
-    if talks and outcome.dbt:
+    if outcome.talks and outcome.dbt:
         show_build(outcome.dbt, outcome.warned)
     if not isinstance(destination, Database):
         # no command reads its marts
@@ -64,7 +62,7 @@ def build(
             *health.window_remarks(database),
             *health.content_remarks(database, content, settings),
         ]
-        if talks:
+        if outcome.talks:
             show_marts(outcome, database)
 
 

@@ -25,7 +25,6 @@ def run(
     source: tuple[str, ...],
     target: str | None,
     variables: dict[str, Any],
-    talks: bool,
     destination: str | None = None,
     full_refresh: bool = False,
     step_days: int | None = None,
@@ -34,11 +33,10 @@ def run(
 ) -> None:
     """Ingest; if the command says so, build the marts and publish a copy of them.
 
-    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and what
-    was done is printed if it `talks`. `variables` are those of the command line; `destination` is
-    what dlt calls the place to load into, None the database of the target; windows of `step_days`
-    days are built at a time; a copy of the marts replaces the file `copy`; `options` are the other
-    ones of `ingest`.
+    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and said
+    if it `talks`. `variables` are those of the command line; `destination` is what dlt calls the
+    place to load into, None the database of the target; windows of `step_days` days are built at a
+    time; a copy of the marts replaces the file `copy`; `options` are the other ones of `ingest`.
     """
     settings = project.variables(variables)
     database = of_name(destination, target)
@@ -58,18 +56,20 @@ def run(
             major = int(settings["rep_ai_supported_major"])
             options |= {"schema": schema, "supported_major": major, "observer": observer}
             outcome.ingest = ingest(source, database, **options)
-        if talks:
+        if outcome.talks:
             show_ingest(outcome.ingest)
         if builds:
             build(
-                *(outcome, observer, database, variables),
+                outcome,
+                observer,
+                database,
+                variables,
                 full_refresh=full_refresh,
                 step_days=step_days,
-                talks=talks,
             )
         if copy and isinstance(database, DuckDB):
             with observer.step(f"publishing {copy}"):
                 publish.publish(database, copy)
             outcome.published = str(copy)
-    if talks and copy:
+    if outcome.talks and copy:
         click.echo(f"A copy for readers is in {copy}.")

@@ -32,6 +32,7 @@ class Outcome:
     """What a command did, as far as it came."""
 
     command: str  # ingest or run
+    talks: bool = False  # whether a person is told at once
     ingest: Report = field(default_factory=Report)  # what became of the files
     dbt: dict[str, int] | None = None  # numbers of dbt build by what they count
     warned: list[str] = field(default_factory=list)  # tests of dbt, and what each says
