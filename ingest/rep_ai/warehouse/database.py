@@ -132,22 +132,19 @@ def opened(
     Raises:
         DestinationError: the database cannot be read, or a run holds it, which is named.
     """
-    with closing(_connected(destination, raw_schema)) as connection:
-        yield Database(connection, destination, raw_schema, variables)
-
-
-def _connected(destination: Destination, raw_schema: str) -> Any:
-    if not isinstance(destination, DuckDB):
-        return destination.connect_to_read(raw_schema)
-    if not destination.path.exists():
-        return duckdb.connect()
     try:
-        return destination.connect_to_read()
+        if isinstance(destination, DuckDB) and not destination.path.exists():
+            connection = duckdb.connect()
+        else:
+            connection = destination.connect_to_read(raw_schema)
     except BusyError:
-        if holder := destination.holder():
-            raise DestinationError(
-                f"another run holds it: {holder}",
-                where=destination.name,
-                to_do="look again when it has ended",
-            ) from None
-        raise
+        holder = isinstance(destination, DuckDB) and destination.holder()
+        if not holder:
+            raise
+        raise DestinationError(
+            f"another run holds it: {holder}",
+            where=destination.name,
+            to_do="look again when it has ended",
+        ) from None
+    with closing(connection):
+        yield Database(connection, destination, raw_schema, variables)

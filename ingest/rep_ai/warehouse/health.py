@@ -64,9 +64,6 @@ class Remark(NamedTuple):
         return ": ".join(filter(None, (self.what, "; ".join(filter(None, said)))))
 
 
-# ------------------------------------------------------------------------------------- the windows
-
-
 def windows(database: Database) -> list[Row]:
     """The rows of the dump calendar, windows and the gaps between them, in order."""
     return database.records(f"select * from {{{CALENDAR}}} order by window_start_at, window_end_at")
@@ -154,9 +151,6 @@ def _replaced(
     for rule in rules:
         if details := [said for name, start, said in broken if name == rule and start >= since]:
             yield Remark(many(len(details), *REPLACED[rule]), details, TO_DO)
-
-
-# ------------------------------------------------------------------------------------- the records
 
 
 def unknown_types(database: Database) -> list[Row]:
