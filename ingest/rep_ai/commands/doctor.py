@@ -50,18 +50,13 @@ _NOT_OURS = (
 
 
 class Finding(NamedTuple):
-    """A thing that was looked at.
-
-    Attributes:
-        where: what has set it, or where it is.
-        to_do: what to do about it; "" where nothing is wrong.
-    """
+    """A thing that was looked at."""
 
     subject: str
     name: str
     value: str = ""
-    where: str = ""
-    to_do: str = ""
+    where: str = ""  # what has set it, or where it is
+    to_do: str = ""  # "" where nothing is wrong
 
 
 def versions() -> Iterator[tuple[str, str]]:

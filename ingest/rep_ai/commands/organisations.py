@@ -114,11 +114,8 @@ def _organisation(name: str, settings: dict[str, Any], target: str | None) -> Or
 def run_all(command: str, words: Sequence[str], target: str | None, variables: Any) -> int:
     """Run a command for each organisation, one after the other; the worst exit code.
 
-    Args:
-        command: `run`, `ingest` or `status`.
-        words: its options, but for the target and the variables.
-        target: target of the profile for all of them; None: as rep_ai.yml says.
-        variables: variables for all of them, before their own.
+    `words` are its options, in which --target and --vars do no harm: what `target` and `variables`
+    say for all of them comes behind, before what rep_ai.yml says of each.
     """
     codes: dict[str, int] = {}
     documents: dict[str, Any] = {}
