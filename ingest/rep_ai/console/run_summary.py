@@ -176,4 +176,4 @@ def _show(remark: health.Remark) -> None:
     if (more := len(remark.examples) - SHOWN) > 0:
         click.echo(f"  and {more:,} more")
     if remark.examples:
-        click.echo(f"{remark.to_do}\n")
+        click.echo(f"{remark.to_do[:1].upper()}{remark.to_do[1:]}\n")
