@@ -6,6 +6,7 @@ table `other_entries`. Action and interaction types are listed in `seeds/`.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import yaml
@@ -27,12 +28,21 @@ class Collection:
 HEADER_FIELDS = ("version", "start_time", "end_time")
 
 
-def _collections() -> tuple[Collection, ...]:
+def _listed() -> list[dict[str, Any]]:
     # the loader in C is ten times as fast, and not everywhere
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     (source,) = yaml.load(_LIST.read_text(encoding="utf-8"), loader)["sources"]  # noqa: S506
+    tables: list[dict[str, Any]] = source["tables"]
+    return tables
+
+
+# all raw tables, as dbt reads them
+LISTED = _listed()
+
+
+def _collections() -> tuple[Collection, ...]:
     found = []
-    for table in source["tables"]:
+    for table in LISTED:
         entries = table.get("config", {}).get("meta", {}).get("entries")
         if entries:
             names = [column["name"] for column in table["columns"]]
