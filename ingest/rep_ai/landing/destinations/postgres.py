@@ -1,7 +1,6 @@
 """A PostgreSQL database."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from rep_ai.installed import installs
 from rep_ai.landing.destinations.database import Database
-from rep_ai.landing.destinations.lock import now
+from rep_ai.landing.destinations.lock import holder
 from rep_ai.landing.errors import DestinationError, UnpreparedError
 from rep_ai.words import one_line
 
@@ -37,7 +36,7 @@ class Postgres(Database):
     def __init__(self, settings: Mapping[str, Any], target: str | None = None) -> None:
         """Take the address from the settings of a target, by dbt's names or their short forms."""
         self.target = target
-        of_libpq = {"pass": "password", "database": "dbname"}
+        of_libpq = {"pass": "password", "username": "user", "database": "dbname"}
         given = {of_libpq.get(name, name): str(value) for name, value in settings.items()}
         self._address = {name: given[name] for name in ADDRESS if name in given}
         self.name = "PostgreSQL {dbname} on {host}:{port}".format(**{"port": 5432, **self._address})
@@ -50,8 +49,8 @@ class Postgres(Database):
         One is of the raw tables, one of what dbt builds: runs that share neither are independent.
         """
         with closing(self.connect()) as connection, connection.cursor() as cursor:
-            name = f"rep-ai {os.getpid()} on {socket.gethostname()} since {now()}"
-            cursor.execute("select set_config('application_name', %s, false)", (name[:63],))
+            name = holder().replace("process", "rep-ai", 1)[:63]
+            cursor.execute("select set_config('application_name', %s, false)", (name,))
             # an address without a schema is that of `--destination`, for which dbt builds nothing
             for schema in filter(None, (raw_schema, self._schema)):
                 self._take(cursor, schema)
@@ -84,9 +83,9 @@ class Postgres(Database):
             "(l.classid::bigint << 32) + l.objid::bigint = %s",
             (number,),
         )
-        holder = cursor.fetchone()
+        other = cursor.fetchone()
         raise DestinationError(
-            f"another run holds {self.name}: {holder[0] if holder else 'just ended'}",
+            f"another run holds {self.name}: {other[0] if other else 'just ended'}",
             to_do="wait until it has ended",
         )
 
@@ -103,16 +102,7 @@ class Postgres(Database):
                 ) from None
 
     def connect(self, schema: str = "") -> Any:
-        """Open a connection to a database that may be written to."""
-        connection = self._open()
-        try:
-            self._check(connection)
-        except Exception:
-            connection.close()
-            raise
-        return connection
-
-    def _open(self) -> Any:
+        """Open a connection to a database that keeps all texts, with a session of its own."""
         try:
             import psycopg2
         except ImportError:
@@ -121,18 +111,12 @@ class Postgres(Database):
             ) from None
         try:
             connection = psycopg2.connect(**self._address)
+            connection.autocommit = True
+            encoding, process = _ask(connection, "current_setting('server_encoding')")
+            # some proxies that share nothing have numbers of their own, too
+            is_shared = process != connection.info.backend_pid and self._is_shared(connection)
         except psycopg2.Error as error:
             raise DestinationError(one_line(error), where=self.name) from None
-        connection.autocommit = True
-        return connection
-
-    def _check(self, connection: Any) -> None:
-        """Refuse a database that would change texts, and a pooler that would hand on the lock.
-
-        Raises:
-            DestinationError: it is one of them.
-        """
-        encoding, process = self._ask(connection, "current_setting('server_encoding')")
         if encoding != "UTF8":
             raise DestinationError(
                 f"the encoding of the database is {encoding}, which does not hold all texts as "
@@ -141,8 +125,7 @@ class Postgres(Database):
                 to_do="make another one, with `create database NAME encoding 'UTF8' template "
                 "template0`, and set PGDATABASE to it",
             )
-        # some proxies that share nothing have numbers of their own, too
-        if process != connection.info.backend_pid and self._is_shared(connection):
+        if is_shared:
             raise DestinationError(
                 "a pooler such as pgbouncer shares sessions of the server among its clients, so "
                 "that others would get the lock and the settings of a run",
@@ -150,31 +133,22 @@ class Postgres(Database):
                 to_do="name host and port of the server itself, or of a pooler that keeps a "
                 "session for each client (pool_mode = session)",
             )
+        return connection
 
     def _is_shared(self, connection: Any) -> bool:
         """Whether a session of ours is given several of the server's, or two of ours the same.
 
         The pooler may give the one that was used last, or first, and to other clients meanwhile.
         """
-        with closing(self._open()) as other:
+        import psycopg2
+
+        with closing(psycopg2.connect(**self._address)) as other:
+            other.autocommit = True
             for _ in range(TRIES):
-                first, second, of_other = (
-                    self._ask(each)[-1] for each in (connection, connection, other)
-                )
+                (first,), (second,), (of_other,) = map(_ask, (connection, connection, other))
                 if first != second or first == of_other:
                     return True
         return False
-
-    def _ask(self, connection: Any, *values: str) -> Any:
-        """Values of the server, and the number of the process that says them."""
-        import psycopg2
-
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute(f"select {', '.join([*values, 'pg_backend_pid()'])}")
-                return cursor.fetchone()
-            except psycopg2.Error as error:
-                raise DestinationError(one_line(error), where=self.name) from None
 
     def connect_to_read(self, schema: str = "") -> Any:
         """Open a connection that can change nothing."""
@@ -186,7 +160,7 @@ class Postgres(Database):
         """Add rows to a raw table."""
         from psycopg2.extras import execute_values
 
-        where = self.columns_in_place(cursor, schema, table, rows)
+        where = f"{self.place(cursor, schema, table)} ({', '.join(rows.column_names)})"
         values = [tuple(row.values()) for row in rows.to_pylist()]
         execute_values(cursor, f"insert into {where} values %s", values, page_size=1000)
 
@@ -215,3 +189,10 @@ class Postgres(Database):
         credentials.database = self._address["dbname"]
         credentials.resolve()
         return dlt.destinations.postgres(credentials)
+
+
+def _ask(connection: Any, *values: str) -> Any:
+    """Values of the server, and the number of the process that says them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"select {', '.join([*values, 'pg_backend_pid()'])}")
+        return cursor.fetchone()
