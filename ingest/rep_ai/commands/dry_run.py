@@ -110,7 +110,7 @@ def _windows(database: Database) -> Windows:
         "(select load_id from {_dlt_loads} where status = 0) group by _delivery_id"
     ):
         if identity not in out:
-            rank = _rank(version, ledgers.utc(modified_at), identity)
+            rank = _rank(version, sources.moment(modified_at), identity)
             delivery, window = Delivery(rank, version, url), (_moment(start), _moment(end))
             found[window] = max(delivery, found.get(window, delivery))
     return found

@@ -64,7 +64,7 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
         NamedTemporaryFile(prefix="rep_ai_") as document,
         ExitStack() as stack,
     ):
-        with _errors_told(file):
+        try:
             path = Path(file.path) if file.is_local else Path(folder, "fetched")
             if not file.is_local:
                 _fetch(file, str(path))
@@ -74,6 +74,12 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
             if file.is_local and None not in file.state and file.state[1:] != opened:
                 raise SourceError(file.url, "it changed since it was listed", "run again")
             is_compressed = _unpack(raw, document.file, max_bytes)
+        except (BrokenError, SourceError):
+            raise
+        except Exception as error:
+            is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
+            place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)" if is_full else ""
+            raise SourceError(file.url, why(error) + place) from error
         yield Path(document.name) if is_compressed else path
         after = os.fstat(raw.fileno())
         is_same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
@@ -81,26 +87,8 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
             raise ChangedError(file.url)
 
 
-@contextmanager
-def _errors_told(file: SourceFile) -> Iterator[None]:
-    """Say of any error which file it is about."""
-    try:
-        yield
-    except (BrokenError, SourceError):
-        raise
-    except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
-        place = f" in {tempfile.gettempdir()} (TMPDIR names another folder)" if is_full else ""
-        raise SourceError(file.url, why(error) + place) from error
-
-
 def _fetch(file: SourceFile, path: str) -> None:
-    """Bring a file to disk.
-
-    Raises:
-        ChangedError: the store lists another state of it by then.
-        Exception: whatever the driver raises.
-    """
+    """Bring a file to disk, and see that the store lists the same state of it by then."""
     if _lost_seconds.get(file.fs, 0) > _PATIENCE_SECONDS:
         raise TimeoutError("not tried, since the store failed again and again; run again")
     started = perf_counter()
@@ -121,11 +109,7 @@ def _fetch(file: SourceFile, path: str) -> None:
 
 
 def _unpack(raw: BufferedReader, document: IO[bytes], max_bytes: int) -> bool:
-    """Decompress a file; whether it was compressed at all.
-
-    Raises:
-        BrokenError: it cannot be decompressed, or it is too large.
-    """
+    """Decompress a file, or raise BrokenError; whether it was compressed at all."""
     start = raw.read(4)
     raw.seek(0)
     blocks = None

@@ -1,13 +1,12 @@
 """What completed loads have seen: it alone decides what a run still has to do."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from rep_ai.landing.destinations import Destination, cursor_of
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED
-from rep_ai.landing.sources import State
+from rep_ai.landing.sources import State, moment
 
 _NAMES = [*TABLES, "_dlt_loads", "_gone_files"]
 
@@ -27,9 +26,6 @@ def read(destination: Destination, schema: str) -> Ledger:
     """Clear the rows of loads that never completed, and read what the others have seen.
 
     The caller holds the lock.
-
-    Raises:
-        DestinationError, LoadError: the database cannot be used.
     """
     with cursor_of(destination, schema) as cursor:
         present = destination.columns(cursor, schema, _NAMES)
@@ -40,13 +36,7 @@ def read(destination: Destination, schema: str) -> Ledger:
 
 
 def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
-    """What completed loads have seen, by a cursor that may change nothing.
-
-    Args:
-        destination: the database.
-        cursor: of a connection to it.
-        schema: schema of the raw tables.
-    """
+    """What completed loads have seen, by a cursor of the destination that may change nothing."""
     ledger = Ledger()
     present = destination.columns(cursor, schema, _NAMES)
     if not {"deliveries", "_dlt_loads"} <= present.keys():
@@ -68,7 +58,7 @@ def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
                 continue
             ledger.rejected.setdefault(url, set()).add(load_id)
         # a retried file has several rows of one state: any success counts
-        state = State(url, size, utc(modified_at))
+        state = url, size, moment(modified_at)
         if ledger.states.get(state, REJECTED) == REJECTED:
             ledger.states[state] = status
         if status == LOADED:
@@ -79,12 +69,3 @@ def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
         if ledger.states[state] == REJECTED and delivery_id in ledger.contents:
             ledger.states[state] = DUPLICATE
     return ledger
-
-
-def utc(moment: datetime | str | None) -> datetime | None:
-    """A time of a database without its zone; some tell no zone, and SQLite tells a text."""
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    if moment and moment.tzinfo:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return moment

@@ -5,7 +5,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from functools import partial
 from glob import iglob
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
@@ -28,8 +28,6 @@ from rep_ai.landing.urls import SCHEME, check, public, storable, why
 from rep_ai.words import named
 
 PATTERNS = ("*.json", "*.json.gz", "*.json.zst")
-# of files that a glob matches all count
-ALL = ("*",)
 # what file systems and tools leave beside files, in small letters
 _NO_DUMPS = (
     *("._*", ".ds_store", "thumbs.db", "desktop.ini", "*_$folder$", "_success", "_committed_*"),
@@ -45,23 +43,21 @@ _SILENCE_SECONDS = 60
 _CACHED = re.compile(rf"\w+::{SCHEME.pattern}")
 
 
-class State(NamedTuple):
-    """What tells one state of a file from another.
+# what tells one state of a file from another: its URL, size and time
+State = tuple[str, int | None, datetime | None]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file as a store lists it.
 
     Attributes:
         url: where it is, without credentials; bytes that are not UTF-8 are escaped.
         size: bytes, or None where the store does not tell.
         modified_at: UTC without zone, to the microsecond, or None.
+        fs: fsspec's file system that has it.
+        path: its name there.
     """
-
-    url: str
-    size: int | None
-    modified_at: datetime | None
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file as a store lists it: its state, and where fsspec finds it."""
 
     url: str
     size: int | None
@@ -72,7 +68,7 @@ class SourceFile:
     @property
     def state(self) -> State:
         """Its state as the store lists it."""
-        return State(self.url, self.size, self.modified_at)
+        return self.url, self.size, self.modified_at
 
     @property
     def is_local(self) -> bool:
@@ -95,28 +91,27 @@ class Listing:
     files: list[SourceFile] = field(default_factory=list)
     passed_over: set[str] = field(default_factory=set)
     not_dumps: set[str] = field(default_factory=set)
-    # URLs of files and folders, and globs
-    _roots: set[str] = field(default_factory=set)
-    _globs: list[re.Pattern[str]] = field(default_factory=list)
+    # the URLs of the sources
+    _looked_at: list[re.Pattern[str]] = field(default_factory=list)
 
-    def takes(self, url: str, patterns: Sequence[str]) -> bool:
-        """Whether a file counts by its name; what does not is noted."""
+    def begin(self, url: str, *, is_glob: bool) -> None:
+        """A source is listed as a whole from now on."""
+        expression = glob_translate(url) if is_glob else re.escape(url.rstrip("/"))
+        self._looked_at.append(re.compile(expression))
+
+    def takes(self, url: str, *, in_folder: bool, by_glob: bool) -> bool:
+        """Whether a file counts by its name; what does not is noted, and what is named counts."""
         name = url.rpartition("/")[2]
+        if not in_folder and not by_glob:
+            return True
         if _is_no_dump(name):
             self.not_dumps.add(url)
-        elif not _matches(name, patterns):
+        elif not in_folder or _matches(name, self.patterns):
+            return True
+        else:
             # such as .gitkeep
             (self.not_dumps if name.startswith(".") else self.passed_over).add(url)
-        else:
-            return True
         return False
-
-    def looked_at(self, url: str, *, is_glob: bool) -> None:
-        """A source was listed as a whole."""
-        if is_glob:
-            self._globs.append(re.compile(glob_translate(url)))
-        else:
-            self._roots.add(url.rstrip("/"))
 
     def covers(self, url: str) -> bool:
         """Whether a file of this URL would be in `files` if it were there, or is known as none."""
@@ -124,9 +119,7 @@ class Listing:
         above = [url]
         if _is_no_dump(name) or _matches(name, self.patterns):
             above += (url[: slash.start()] for slash in re.finditer("/", url))
-        return any(
-            part in self._roots or any(glob.match(part) for glob in self._globs) for part in above
-        )
+        return any(source.fullmatch(part) for source in self._looked_at for part in above)
 
 
 def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> Listing:
@@ -167,12 +160,12 @@ def _find(source: str, listing: Listing) -> Iterator[SourceFile]:
     path = re.sub("^(file|local):(//)?", "", source)
     # a local name may look like a URL
     local = source if os.path.lexists(source) else path
-    if os.path.lexists(local) or not SCHEME.match(local):
-        if _CACHED.match(local) and not os.path.lexists(local):
+    if not os.path.lexists(local):
+        if _CACHED.match(local):
             raise SourceError(local.partition("::")[0], "name the store itself, no cache before it")
-        yield from _find_locally(local, listing)
-    else:
-        yield from _find_in_store(source, listing)
+        if SCHEME.match(local):
+            return _find_in_store(source, listing)
+    return _find_locally(local, listing)
 
 
 def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
@@ -191,28 +184,20 @@ def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
         if not infos and (error.__cause__ or not _is_glob(path)):
             raise
         is_glob = True
-    listing.looked_at(_url(fs, source, path), is_glob=is_glob)
+    listing.begin(_url(fs, source, path), is_glob=is_glob)
     # else a folder that cannot be read would pass for an empty one
     strict = {"on_error": "raise"} if type(fs).find is AbstractFileSystem.find else {}
     for info in infos:
-        inside: Collection[Any] = [info]
-        patterns: Sequence[str] | None = ALL if is_glob else None
-        if info["type"] == "directory":
-            inside = fs.find(info["name"], detail=True, **strict).values()
-            patterns = listing.patterns
+        in_folder = info["type"] == "directory"
+        inside = fs.find(info["name"], detail=True, **strict).values() if in_folder else [info]
         for file in inside:
+            name = file["name"]
             # some stores have an object for a folder, too
-            if file["type"] != "file" or file["name"].endswith("/"):
+            if file["type"] != "file" or name.endswith("/"):
                 continue
-            url = _url(fs, source, file["name"])
-            if patterns is None or listing.takes(url, patterns):
-                yield SourceFile(
-                    url=url,
-                    size=file.get("size"),
-                    modified_at=modified_at(fs, file),
-                    fs=fs,
-                    path=file["name"],
-                )
+            url = _url(fs, source, name)
+            if listing.takes(url, in_folder=in_folder, by_glob=is_glob):
+                yield SourceFile(url, file.get("size"), modified_at(fs, file), fs, name)
 
 
 def _prepare_drivers() -> None:
@@ -259,13 +244,12 @@ def _find_locally(path: str, listing: Listing) -> Iterator[SourceFile]:
     else:
         raise FileNotFoundError
     fs = LocalFileSystem()
-    listing.looked_at(storable(f"file://{Path(path).absolute()}"), is_glob=is_glob)
+    listing.begin(storable(f"file://{Path(path).absolute()}"), is_glob=is_glob)
     for match in (Path(name).absolute() for name in matches):
-        is_folder = match.is_dir()
-        patterns = listing.patterns if is_folder else ALL if is_glob else None
-        for found in _walk(match) if is_folder else [match]:
+        in_folder = match.is_dir()
+        for found in _walk(match) if in_folder else [match]:
             url, path = storable(f"file://{found}"), str(found)
-            if patterns is not None and not listing.takes(url, patterns):
+            if not listing.takes(url, in_folder=in_folder, by_glob=is_glob):
                 continue
             try:
                 status = found.stat()
@@ -285,11 +269,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
     seen = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        if (real := os.path.realpath(parent)) in seen:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(real)
         # links last
         folders.sort(key=lambda name: (Path(parent, name).is_symlink(), name))
         yield from (Path(parent, name) for name in names)
