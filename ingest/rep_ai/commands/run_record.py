@@ -12,7 +12,7 @@ from uuid import uuid4
 from rep_ai import project
 from rep_ai.console.run_summary import Outcome
 from rep_ai.errors import INTERRUPTED, RepAiError
-from rep_ai.landing import runs, upkeep
+from rep_ai.landing import upkeep
 from rep_ai.landing.destinations import Destination
 from rep_ai.landing.results import Observer
 from rep_ai.landing.urls import public
@@ -49,7 +49,7 @@ def recorded(
 
     def note(known: dict[str, Any]) -> None:
         try:
-            runs.note(destination, schema, known)
+            upkeep.note_run(destination, schema, known)
         except RepAiError as error:
             if not outcome.error:
                 outcome.run_lines = [f"the run is not in the raw table runs: {error}"]

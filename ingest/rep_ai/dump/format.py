@@ -1,4 +1,4 @@
-"""What the vendor's page says of a dump: its collections and their fields.
+"""What the vendor's page says of a dump: its collections and their fields; and the raw tables.
 
 The one list of them is in models/staging/_staging__sources.yml, since dbt reads it too. A field
 that is not listed there is kept in `_extra`; a collection that is not listed is kept in the raw
@@ -28,39 +28,45 @@ class Collection:
 HEADER_FIELDS = ("version", "start_time", "end_time")
 
 
-def _listed() -> list[dict[str, Any]]:
+# of columns, by the names that DuckDB and PostgreSQL have for them
+TYPES = {
+    "text": pa.string(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+}
+
+
+def _read() -> dict[str, dict[str, Any]]:
     # the loader in C is ten times as fast, and not everywhere
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     (source,) = yaml.load(_LIST.read_text(encoding="utf-8"), loader)["sources"]  # noqa: S506
-    tables: list[dict[str, Any]] = source["tables"]
-    return tables
+    return {table["name"]: table for table in source["tables"]}
 
 
-# all raw tables, as dbt reads them
-LISTED = _listed()
+def _schema(table: dict[str, Any]) -> pa.Schema:
+    types = {each["name"]: TYPES[each.get("data_type", "text")] for each in table["columns"]}
+    # comes with a load
+    types.pop("_dlt_load_id", None)
+    return pa.schema(list(types.items()))
 
 
 def _collections() -> tuple[Collection, ...]:
     found = []
-    for table in LISTED:
-        entries = table.get("config", {}).get("meta", {}).get("entries")
+    for name, columns in RAW_TABLES.items():
+        entries = _LISTED[name].get("config", {}).get("meta", {}).get("entries")
         if entries:
-            names = [column["name"] for column in table["columns"]]
-            fields = tuple(name for name in names if not name.startswith("_"))
-            found.append(Collection(table["name"], entries == "object", fields))
+            fields = tuple(column for column in columns.names if not column.startswith("_"))
+            found.append(Collection(name, entries == "object", fields))
     return tuple(found)
 
 
+_LISTED = _read()
+# the columns of each, whatever the data is
+RAW_TABLES: dict[str, pa.Schema] = {name: _schema(table) for name, table in _LISTED.items()}
+# those of records, which have a place in their document
+RECORD_TABLES = {name: each for name, each in RAW_TABLES.items() if "_position" in each.names}
 COLLECTIONS = _collections()
-
-_OWN = [("_delivery_id", pa.string()), ("_position", pa.int64()), ("_key", pa.string())]
-_COLUMNS = {
-    **{each.name: (*each.fields, "_extra") for each in COLLECTIONS},
-    "other_entries": ("collection", "record"),
-    "rejected_records": ("collection", "record", "reason"),
-}
-# raw tables of records -> their columns
-RECORD_TABLES: dict[str, pa.Schema] = {
-    table: pa.schema([*_OWN, *((name, pa.string()) for name in names)])
-    for table, names in _COLUMNS.items()
-}
+# of the raw tables: one more where a table or a column comes; 1 is that of rep-ai 0.1.0
+VERSION: int = _LISTED["_schema_version"]["config"]["meta"]["version"]

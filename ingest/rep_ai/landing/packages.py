@@ -4,36 +4,27 @@ A file's records and its row in `deliveries` are in one package, and only the ro
 packages are ever looked at.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from rep_ai.dump.document import Document, EqualKeysError, Header, read_time
 from rep_ai.dump.text import RejectedError
 from rep_ai.landing.destinations import Destination
-from rep_ai.landing.errors import (
-    BrokenError,
-    ChangedError,
-    DestinationError,
-    LoadError,
-    SourceError,
-    caused_by,
-    root_cause,
-)
+from rep_ai.landing.errors import BrokenError, ChangedError, SourceError, caused_by
 from rep_ai.landing.fetch import decompressed
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES, deliveries
 from rep_ai.landing.results import DUPLICATE, LOADED, REJECTED, FileResult, Observer
 from rep_ai.landing.sources import SourceFile
-from rep_ai.landing.urls import public, why
+from rep_ai.landing.urls import why
 
 T = TypeVar("T")
 
@@ -92,43 +83,27 @@ class Package:
     _changed: dict[str, str] = field(default_factory=dict, init=False)
 
     def load(self, destination: Destination, schema: str) -> None:
-        """Read the files and load them together.
-
-        Args:
-            destination: the database; the caller holds its lock.
-            schema: schema of the raw tables.
+        """Read the files and load them together; the caller holds the lock.
 
         Raises:
             DestinationError, LoadError: the database cannot be used.
         """
-        while True:
-            self.results, self.unchanged, self.failed = [], [], []
-            with TemporaryDirectory(prefix="rep_ai_") as folder:
-                try:
-                    destination.load(
-                        self._batches(),
-                        schema,
-                        folder=folder,
-                        when_read=partial(self.observer.loading, self.files),
-                    )
-                    return
-                except Exception as error:
-                    if caused_by(error, KeyboardInterrupt):
-                        raise KeyboardInterrupt from None
-                    if isinstance(error, DestinationError):
-                        raise
-                    if not caused_by(error, _RestartError):
-                        where = f"working folder {folder} (TMPDIR names another place)"
-                        raise LoadError(public(root_cause(error, where))) from error
+        when_read = partial(self.observer.loading, self.files)
+        self._read_into(lambda batches: destination.load(batches, schema, when_read))
 
     def look(self) -> None:
         """Read the files as `load` does, and load nothing."""
+        self._read_into(partial(deque, maxlen=0))
+
+    def _read_into(self, consume: Callable[[Generator[Any, None, None]], object]) -> None:
         while True:
             self.results, self.unchanged, self.failed = [], [], []
-            with suppress(_RestartError):
-                for _ in self._batches():
-                    pass
+            try:
+                consume(self._batches())
                 return
+            except Exception as error:
+                if not caused_by(error, _RestartError):
+                    raise
 
     def _batches(self) -> Generator[tuple[str, pa.Table], None, None]:
         """Yield (raw table, rows) for the whole package."""
@@ -174,13 +149,8 @@ class Package:
         reason = document.rejection or self._rejections.get(identity)
         if reason is not None:
             return loaded._replace(status=REJECTED, reason=reason)
-        earlier = {
-            result.delivery_id: result.file.url
-            for result in reversed(self.results)
-            if result.status != REJECTED
-        }
-        first = self.ledger.contents.get(identity) or earlier.get(identity)
-        if first is not None:
+        here = {each.delivery_id: each.file.url for each in self.results if each.status == LOADED}
+        if first := self.ledger.contents.get(identity) or here.get(identity):
             return loaded._replace(status=DUPLICATE, reason=f"the same content as {first}")
         if (reason := _too_early(file, document.header)) is not None:
             return loaded._replace(status=REJECTED, reason=reason)
@@ -207,12 +177,12 @@ def _too_early(file: SourceFile, header: Header) -> str | None:
     if end - written <= MOST_AHEAD:
         return None
     at = f"{written:%Y-%m-%d %H:%M} UTC"
-    known, unknown = f"the file was last modified ({at})", f"now ({at}; the store tells no time)"
+    known = f"the file was last modified ({at})", "upload or touch the file"
+    unknown = f"now ({at}; the store tells no time)", "set the clock right"
+    then, to_do = known if file.modified_at else unknown
     return (
-        f"its window ends {end:%Y-%m-%d %H:%M} UTC, more than 48 hours after "
-        f"{known if file.modified_at else unknown}, and no dump tells of what is to come; ask for "
-        f"the dump again, or where the window is right, "
-        f"{'upload or touch the file' if file.modified_at else 'set the clock right'}"
+        f"its window ends {end:%Y-%m-%d %H:%M} UTC, more than 48 hours after {then}, and no dump "
+        f"tells of what is to come; ask for the dump again, or where the window is right, {to_do}"
     )
 
 

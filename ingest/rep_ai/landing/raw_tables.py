@@ -1,34 +1,19 @@
-"""The raw tables: their columns never depend on the data."""
+"""The raw tables that loads write."""
 
 from collections.abc import Sequence
 from datetime import UTC
 
 import pyarrow as pa
 
-from rep_ai.dump.format import RECORD_TABLES
+from rep_ai.dump.format import RAW_TABLES, RECORD_TABLES
 from rep_ai.landing.results import LOADED, FileResult
 
-DELIVERIES = pa.schema(
-    [
-        ("_delivery_id", pa.string()),
-        ("file_url", pa.string()),
-        ("file_size", pa.int64()),
-        ("file_modified_at", pa.timestamp("us", "UTC")),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("version", pa.string()),
-        ("start_time", pa.string()),
-        ("end_time", pa.string()),
-        *((f"{table}_count", pa.int64()) for table in RECORD_TABLES),
-        ("_extra", pa.string()),
-    ]
-)
-TABLES = {"deliveries": DELIVERIES, **RECORD_TABLES}
+TABLES = {"deliveries": RAW_TABLES["deliveries"], **RECORD_TABLES}
 
 
 def deliveries(results: Sequence[FileResult]) -> pa.Table:
     """The rows of `deliveries` for some files."""
-    return pa.Table.from_pylist([_row(result) for result in results], schema=DELIVERIES)
+    return pa.Table.from_pylist([_row(result) for result in results], TABLES["deliveries"])
 
 
 def _row(result: FileResult) -> dict[str, object]:
@@ -44,6 +29,6 @@ def _row(result: FileResult) -> dict[str, object]:
         "version": header.version,
         "start_time": header.start_time,
         "end_time": header.end_time,
-        **{f"{table}_count": counts.get(table) for table in RECORD_TABLES},
+        **{f"{table}_count": count for table, count in counts.items()},
         "_extra": header.extra,
     }

@@ -16,20 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import yaml
 
+from rep_ai.dump.format import RAW_TABLES
 from rep_ai.landing.destinations import Destination, cursor_of
 from rep_ai.landing.results import Observer
+from rep_ai.landing.upkeep import PARSED_LOADS
 
 if TYPE_CHECKING:
     from ua_parser import Parser, Result
-
-_TEXTS = (
-    *("user_agent", "parser_version", "browser", "browser_version", "operating_system"),
-    *("operating_system_version", "device_class"),
-)
-USER_AGENTS = pa.schema([*((name, pa.string()) for name in _TEXTS), ("is_bot", pa.bool_())])
-# which loads a version of the parser has seen through
-LOADS = pa.schema([("load_id", pa.string()), ("parser_version", pa.string())])
-TABLES = {"user_agents": USER_AGENTS, "_user_agent_loads": LOADS}
 
 # longer than the header that any usual server takes
 MAX_LENGTH = 8192
@@ -50,7 +43,7 @@ def version() -> str:
 
 def parse(texts: Iterable[str]) -> pa.Table:
     """A row of `user_agents` for each text."""
-    return pa.Table.from_pylist([_row(text) for text in texts], schema=USER_AGENTS)
+    return pa.Table.from_pylist([_row(text) for text in texts], RAW_TABLES["user_agents"])
 
 
 @cache
@@ -110,18 +103,14 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
     """Add what completed loads have brought and this version of the parser has not seen; how many.
 
     The caller holds the lock. One transaction where there is such a thing, and what a kill leaves
-    undone, the next run does. The tables are made where they are not there yet; in a schema without
-    loads nothing is done.
+    undone, the next run does. In a schema without raw tables nothing is done.
 
     Raises:
         DestinationError, LoadError: the database cannot be used.
     """
     with cursor_of(destination, schema) as cursor:
-        present = destination.columns(cursor, schema, [*TABLES, "_dlt_loads"])
-        if "_dlt_loads" not in present:
+        if not destination.columns(cursor, schema, ["_user_agent_loads"]):
             return 0
-        if missing := {name: each for name, each in TABLES.items() if name not in present}:
-            destination.make_tables(cursor, schema, missing)
         completed, seen, deliveries = (
             destination.place(cursor, schema, name)
             for name in ("_dlt_loads", "_user_agent_loads", "deliveries")
@@ -139,7 +128,7 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
             return 0
         with destination.transaction(cursor):
             added = _add(destination, cursor, schema, unseen, observer)
-            rows = pa.table([loads, [version()] * len(loads)], schema=LOADS)
+            rows = pa.table([loads, [version()] * len(loads)], schema=PARSED_LOADS)
             destination.append(cursor, schema, "_user_agent_loads", rows)
     return added
 

@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 import psycopg2
 import pytest
-import yaml
 import zstandard
 
 import pages
 from dumps import document, write
 from loads import Place, difference
 from processes import PROJECT
+from rep_ai.dump.format import VERSION
 from rep_ai.landing import upkeep
 from rep_ai.landing.raw_tables import TABLES
 
@@ -90,7 +90,7 @@ def test_a_build_over_an_old_warehouse_gives_the_rows_of_one_from_nothing(
     assert sum(found["rep_ai.fct_rep_ai__sessions"].values()) > 20
     # what people wrote holds
     assert old.query("select distinct action from rep_ai_raw.retirements") == [("retire",)]
-    assert old.query("select max(version) from rep_ai_raw._schema_version") == [(upkeep.VERSION,)]
+    assert old.query("select max(version) from rep_ai_raw._schema_version") == [(VERSION,)]
     assert len(old.query("select 1 from rep_ai_raw.runs where exit_code = 0")) == 1
     # as docs/upgrade.md has it
     retired, types = re.findall(
@@ -111,13 +111,6 @@ def test_plain_dbt_refuses_newer_raw_tables(old: Old) -> None:
     assert status.returncode == 1
     with pytest.raises(AssertionError, match="raw tables"):
         old.dbt("run", "--select", "stg_rep_ai__users", "--project-dir", str(PROJECT))
-
-
-def test_the_version_stands_in_both_places_alike() -> None:
-    text = (PROJECT / "models" / "staging" / "_staging__sources.yml").read_text(encoding="utf-8")
-    (source,) = yaml.safe_load(text)["sources"]
-    (table,) = [each for each in source["tables"] if each["name"] == "_schema_version"]
-    assert table["config"]["meta"]["version"] == upkeep.VERSION
 
 
 def test_raw_tables_can_be_carried_to_a_server(old: Old, postgres: dict[str, str]) -> None:

@@ -27,7 +27,6 @@ from rep_ai.dump.format import COLLECTIONS
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.upkeep import WRITTEN
-from rep_ai.landing.user_agents import USER_AGENTS
 
 # raw columns that may hold personal data, and columns that are made of them under other names
 PERSONAL = {
@@ -215,7 +214,6 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
     assert listed == {
         **{name: [*schema.names, "_dlt_load_id"] for name, schema in TABLES.items()},
         **{name: schema.names for name, schema in WRITTEN.items()},
-        "user_agents": USER_AGENTS.names,
     }
 
 

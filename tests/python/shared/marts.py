@@ -25,7 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 from oracle import JSON_COLUMNS, Delivery, Row, marts
 from oracle.json_text import canonical_json, engines_may_differ
 from processes import PROJECT, Command
-from rep_ai.landing import packages, raw_tables, results, upkeep, user_agents
+from rep_ai.landing import packages, raw_tables, results, upkeep
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
 from rep_ai.landing.raw_tables import TABLES
@@ -192,7 +192,6 @@ def land(
         for number, (delivery_id, action) in enumerate(retirements)
     ]
     landed["retirements"] = pa.Table.from_pylist(rows, upkeep.WRITTEN["retirements"])
-    landed["user_agents"] = user_agents.USER_AGENTS.empty_table()
     landed["_dlt_loads"] = pa.table(
         {
             "load_id": pa.array([load_id for load_id, _ in finished], pa.string()),

@@ -52,17 +52,12 @@ def of_name(kind: str | None, target: str | None) -> Destination:
     if kind == "filesystem":
         return Filesystem()
     found = Destination(kind)
-    credentials: Any = getattr(found.config, "credentials", None)
+    credentials: Any = getattr(found.client.config, "credentials", None)
     if kind == "duckdb":
         return DuckDB(Path(credentials.database).absolute())
     if kind == "postgres":
-        return Postgres(
-            {
-                **{name: credentials[name] for name in ("host", "port", "password")},
-                **{"user": credentials.username, "dbname": credentials.database},
-                **(credentials.query or {}),
-            }
-        )
+        names = ("host", "port", "username", "password", "database")
+        return Postgres({name: credentials[name] for name in names} | (credentials.query or {}))
     return found
 
 

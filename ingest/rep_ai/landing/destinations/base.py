@@ -11,13 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from rep_ai.errors import RepAiError
 from rep_ai.landing import pipeline
 from rep_ai.landing.destinations.lock import file_lock
-from rep_ai.landing.errors import DestinationError, LoadError, UnpreparedError, root_cause
+from rep_ai.landing.errors import (
+    DestinationError,
+    LoadError,
+    UnpreparedError,
+    caused_by,
+    root_cause,
+)
 from rep_ai.landing.urls import public
 
-# a batch is larger only where an entry is
-USUAL_BATCH_BYTES = 64 << 20
 # what a load that did not complete has left, a run elsewhere may still be at work on for so long
 STALE_SECONDS = 24 * 3600
 
@@ -52,22 +57,16 @@ class Destination:
         configuration: Mapping[str, Any] | None = None,
         target: str | None = None,
     ) -> None:
-        """Let dlt read its configuration.
-
-        Args:
-            kind: what dlt calls it.
-            configuration: what holds where dlt's own variables say nothing.
-            target: target of the project's profile that this comes from, if any.
+        """Let dlt read its configuration: its own variables, else what is given here.
 
         Raises:
             UnpreparedError: dlt knows no such destination, or something is missing.
         """
         self.kind, self.target = kind, target
         self.configuration = {kind: dict(configuration or {})}
-        client = self._client("rep_ai")
+        self.client = client = self._client("rep_ai")
         if self.needs_sql and not hasattr(client, "get_storage_tables"):
             raise UnpreparedError(f"{kind} has no SQL", to_do="name a database, or filesystem")
-        self.config = client.config
         self.name = f"{kind} {public(str(client.config))}"
         # it is first choice nowhere, and the fastest wherever it is taken
         if "parquet" in (client.capabilities.supported_loader_file_formats or ()):
@@ -100,11 +99,8 @@ class Destination:
                 self._lock = None
 
     def check_lock(self) -> None:
-        """See that the lock is still held, if it was taken.
-
-        Raises:
-            DestinationError: another run makes a lock of its own, since the file was removed.
-        """
+        """Refuse to go on if the lock was taken and is lost."""
+        # another run makes a lock of its own where the file is gone
         if self._lock and not os.fstat(self._lock.fileno()).st_nlink:
             raise DestinationError(
                 f"{self._lock.name} was removed under the run", to_do="run again"
@@ -113,10 +109,7 @@ class Destination:
     # ----------------------------------------------------------------------------------- raw tables
 
     def connect(self, schema: str = "") -> Any:
-        """Open a connection with a cursor, to be closed by the caller.
-
-        Args:
-            schema: schema of the raw tables.
+        """Open a connection, to be closed by the caller, to the raw tables of a schema.
 
         Raises:
             DestinationError: the database cannot be reached or opened.
@@ -145,17 +138,14 @@ class Destination:
         name: str = cursor.client.sql_client.make_qualified_table_name(table)
         return name
 
-    def make_tables(self, cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
-        """Make raw tables that are not there."""
-        self._load({name: columns.empty_table() for name, columns in tables.items()}, schema)
-
-    def add_columns(self, cursor: Any, schema: str, table: str, columns: pa.Schema) -> None:
-        """Add columns to a raw table, as dlt does by itself with a load."""
-        self.append(cursor, schema, table, columns.empty_table())
+    def add(self, cursor: Any, schema: str, missing: Mapping[str, pa.Schema]) -> None:
+        """Make raw tables, or columns of raw tables."""
+        rows = {table: columns.empty_table() for table, columns in missing.items()}
+        self.load((each for each in rows.items()), schema)
 
     def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
         """Add rows to a raw table."""
-        self._load({table: rows}, schema)
+        self.load((each for each in [(table, rows)]), schema)
 
     def replace(self, cursor: Any, schema: str, table: str, key: str, rows: pa.Table) -> None:
         """Add a row to a raw table, in place of the one with the same key."""
@@ -166,10 +156,6 @@ class Destination:
             )
             self.append(cursor, schema, table, rows)
 
-    def _load(self, tables: Mapping[str, pa.Table], schema: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
-            self.load((each for each in tables.items()), schema, folder=folder)
-
     def transaction(self, cursor: Any) -> Any:
         """Let statements count together; most of these databases have no such thing."""
         del cursor
@@ -178,17 +164,14 @@ class Destination:
     def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
         """Remove the rows of loads that never completed, and that no run can be at work on."""
         loads = self.place(cursor, schema, "_dlt_loads")
+        # the id of a load is the second it began at
+        latest = int(time.time() - STALE_SECONDS)
+        is_stale = "" if self.is_exclusive else f" and _dlt_load_id < '{latest}'"
         for table in tables:
             cursor.execute(
                 f"delete from {self.place(cursor, schema, table)} where _dlt_load_id not in "
-                f"(select load_id from {loads} where status = 0){self._stale()}"
+                f"(select load_id from {loads} where status = 0){is_stale}"
             )
-
-    def _stale(self) -> str:
-        """Where the lock is not that of all runs: only what nobody can be at work on."""
-        # the id of a load is the second it began at
-        latest = int(time.time() - STALE_SECONDS)
-        return "" if self.is_exclusive else f" and _dlt_load_id < '{latest}'"
 
     # ------------------------------------------------------------------------------------------ dlt
 
@@ -208,8 +191,6 @@ class Destination:
         self,
         batches: Generator[tuple[str, pa.Table], None, None],
         schema: str,
-        *,
-        folder: str,
         when_read: Callable[[], None] = lambda: None,
     ) -> None:
         """Load batches of rows together or not at all: one package of dlt, never to be resumed.
@@ -217,13 +198,30 @@ class Destination:
         Args:
             batches: pairs of a raw table and rows of it.
             schema: schema of the raw tables; the caller holds the lock.
-            folder: an empty folder for what dlt writes.
             when_read: called when all batches are read, before they go into the database.
 
         Raises:
             DestinationError: the lock is lost.
-            Exception: whatever dlt, or reading a batch, raises.
+            LoadError: the database refuses the load; or caused by what reading a batch raised.
         """
+        with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
+            try:
+                self._load(batches, schema, folder, when_read)
+            except DestinationError:
+                raise
+            except Exception as error:
+                if caused_by(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt from None
+                where = f"working folder {folder} (TMPDIR names another place)"
+                raise LoadError(public(root_cause(error, where))) from error
+
+    def _load(
+        self,
+        batches: Generator[tuple[str, pa.Table], None, None],
+        schema: str,
+        folder: str,
+        when_read: Callable[[], None],
+    ) -> None:
         dlt = pipeline.library(folder, self.settings, self.configuration)
         largest = 0
 
@@ -246,9 +244,7 @@ class Destination:
         when_read()
         package.normalize()
         self.check_lock()
-        with self.held_open(is_bounded=largest <= USUAL_BATCH_BYTES) as held:
-            (loaded,) = package.load(held, raise_on_failed_jobs=True).load_packages
-        self.complete(schema, loaded)
+        self._deliver(package, schema, largest)
 
     def dlt_destination(self) -> Any:
         """The same destination for dlt."""
@@ -256,18 +252,9 @@ class Destination:
 
         return Reference.from_reference(self.kind)
 
-    @contextmanager
-    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
-        """The same while dlt loads a package.
-
-        Args:
-            is_bounded: whether no batch is larger than usual, so that little memory does.
-        """
-        del is_bounded
-        yield self.dlt_destination()
-
-    def complete(self, schema: str, package: Any) -> None:
-        """Do what is left to be done with a package that dlt has loaded."""
+    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+        """Let dlt load a package, whose largest batch has so many bytes."""
+        package.load(self.dlt_destination(), raise_on_failed_jobs=True)
 
 
 class _Connection:
@@ -286,20 +273,13 @@ class _Connection:
     def fetchall(self) -> list[Any]:
         return self._rows
 
-    def fetchone(self) -> Any:
-        return self._rows[0] if self._rows else None
-
     def close(self) -> None:
         self.client.__exit__(None, None, None)
 
 
 @contextmanager
 def said(kind: str) -> Iterator[None]:
-    """Say in a line what keeps dlt from a destination.
-
-    Raises:
-        UnpreparedError: whatever it is.
-    """
+    """Say in a line, as an UnpreparedError, whatever keeps dlt from a destination."""
     from dlt.common.configuration.exceptions import ConfigFieldMissingException, flatten_traces
     from dlt.common.destination.exceptions import UnknownDestinationModule
     from dlt.common.exceptions import DltException, MissingDependencyException
@@ -340,7 +320,7 @@ def cursor_of(destination: Destination, schema: str) -> Iterator[Any]:
     with closing(destination.connect(schema)) as connection:
         try:
             yield connection.cursor()
-        except DestinationError:
+        except RepAiError:
             raise
         except Exception as error:
             raise LoadError(public(root_cause(error))) from error

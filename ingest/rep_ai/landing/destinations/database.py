@@ -1,4 +1,4 @@
-"""What DuckDB and PostgreSQL have in common: a lock of all runs, transactions, plain SQL."""
+"""What is reached by a driver of our own, in plain SQL, faster than by dlt's means."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,47 +6,42 @@ from typing import Any
 
 import pyarrow as pa
 
+from rep_ai.dump.format import TYPES
 from rep_ai.landing.destinations.base import Destination
 
-# of the columns of tables that dlt does not make
-_TYPES = {
-    pa.string(): "text",
-    pa.int64(): "bigint",
-    pa.bool_(): "boolean",
-    pa.timestamp("us"): "timestamp",
-}
+_NAMES = {each: name for name, each in TYPES.items()}
 
 
 class Database(Destination):
-    """A database that a driver of our own reaches faster than dlt would."""
+    """DuckDB and PostgreSQL, which have a lock of all runs; and files, as a DuckDB shows them."""
 
     is_exclusive = True
     file_format = "parquet"
 
     def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
         """The columns of those of some raw tables that are there."""
-        return columns_of(cursor, schema, names)
+        cursor.execute(
+            "select table_name, column_name from information_schema.columns "
+            f"where table_catalog = current_database() and table_schema = '{schema}'"
+        )
+        found: dict[str, set[str]] = {}
+        for table, column in cursor.fetchall():
+            if table in names:
+                found.setdefault(table, set()).add(column)
+        return found
 
     def place(self, cursor: Any, schema: str, table: str) -> str:
         """A raw table as SQL names it."""
         return f"{qualified(cursor, schema)}.{table}"
 
-    def make_tables(self, cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
-        """Make raw tables that are not there."""
-        for name, columns in tables.items():
-            listed = ", ".join(f"{column.name} {_TYPES[column.type]}" for column in columns)
-            cursor.execute(f"create table {self.place(cursor, schema, name)} ({listed})")
-
-    def add_columns(self, cursor: Any, schema: str, table: str, columns: pa.Schema) -> None:
-        """Add columns to a raw table."""
-        where = self.place(cursor, schema, table)
-        for column in columns:
-            added = f'"{column.name}" {_TYPES[column.type]}'
-            cursor.execute(f"alter table {where} add column {added}")
-
-    def columns_in_place(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> str:
-        """The columns of rows in a raw table, which may have its own in another order."""
-        return f"{self.place(cursor, schema, table)} ({', '.join(rows.column_names)})"
+    def add(self, cursor: Any, schema: str, missing: Mapping[str, pa.Schema]) -> None:
+        """Make raw tables, or columns of raw tables."""
+        for table, columns in missing.items():
+            where = self.place(cursor, schema, table)
+            listed = [f'"{column.name}" {_NAMES[column.type]}' for column in columns]
+            cursor.execute(f"create table if not exists {where} ({', '.join(listed)})")
+            for column in listed:
+                cursor.execute(f"alter table {where} add column if not exists {column}")
 
     @contextmanager
     def transaction(self, cursor: Any) -> Iterator[None]:
@@ -54,19 +49,6 @@ class Database(Destination):
         cursor.execute("begin")
         yield
         cursor.execute("commit")
-
-
-def columns_of(cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
-    """The columns of those of some tables and views of a schema that are there."""
-    cursor.execute(
-        "select table_name, column_name from information_schema.columns "
-        f"where table_catalog = current_database() and table_schema = '{schema}'"
-    )
-    found: dict[str, set[str]] = {}
-    for table, column in cursor.fetchall():
-        if table in names:
-            found.setdefault(table, set()).add(column)
-    return found
 
 
 def tables(cursor: Any) -> set[tuple[str, str]]:
@@ -81,5 +63,5 @@ def tables(cursor: Any) -> set[tuple[str, str]]:
 def qualified(cursor: Any, schema: str) -> str:
     """A schema behind its database's name: a DuckDB file may bear the name of a schema."""
     cursor.execute("select current_database()")
-    (database,) = cursor.fetchone()
+    ((database,),) = cursor.fetchall()
     return ".".join('"' + name.replace('"', '""') + '"' for name in (database, schema))

@@ -4,8 +4,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from rep_ai.landing.errors import BusyError, DestinationError
 # BI tools lag behind the newest storage format
 STORAGE = "v1.4.0"
 _CONFIG: dict[str, Any] = {"storage_compatibility_version": STORAGE}
-# enough for entries of usual size
-LOAD_MEMORY = "400MB"
+# enough for batches of usual size; one is larger only where an entry is
+LOAD_MEMORY, USUAL_BATCH_BYTES = "400MB", 64 << 20
 # seconds that another program may have the file open before a run, or a reader, gives up
 WRITER_PATIENCE, READER_PATIENCE = 60, 10
 
@@ -91,14 +90,9 @@ class DuckDB(Database):
 
     def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
         """Add rows to a raw table."""
-        import duckdb
-
-        where = self.columns_in_place(cursor, schema, table, rows)
-        # what the statement before has left to fetch would be in the way
-        with suppress(duckdb.Error):
-            cursor.fetchall()
         cursor.register("rows_to_append", rows)
-        cursor.execute(f"insert into {where} select * from rows_to_append").fetchall()
+        where = self.place(cursor, schema, table)
+        cursor.execute(f"insert into {where} by name select * from rows_to_append").fetchall()
         cursor.unregister("rows_to_append")
 
     def dlt_destination(self, connection: Any = None, *, is_bounded: bool = True) -> Any:
@@ -112,12 +106,8 @@ class DuckDB(Database):
         # a table at a time takes both less memory and no longer: DuckDB uses every core for it
         return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
 
-    @contextmanager
-    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
-        """One connection: dlt opens a file again and again, and any reader could slip in between.
-
-        Args:
-            is_bounded: whether no batch is larger than usual, so that little memory does.
-        """
+    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+        """Hold one connection: dlt opens a file again and again, and readers could slip in."""
         with closing(self.connect()) as connection:
-            yield self.dlt_destination(connection, is_bounded=is_bounded)
+            destination = self.dlt_destination(connection, is_bounded=largest <= USUAL_BATCH_BYTES)
+            package.load(destination, raise_on_failed_jobs=True)

@@ -9,8 +9,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
@@ -20,27 +20,20 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from rep_ai.landing.destinations.base import STALE_SECONDS, Destination
-from rep_ai.landing.destinations.database import columns_of, qualified
+from rep_ai.dump.format import RAW_TABLES
+from rep_ai.landing.destinations.base import STALE_SECONDS
+from rep_ai.landing.destinations.database import Database
 from rep_ai.landing.errors import DestinationError, root_cause
 from rep_ai.landing.urls import public
 
 BUCKET_URL = "DESTINATION__FILESYSTEM__BUCKET_URL"
 LOADING = "_loading"
-LOADS = pa.schema(
-    [
-        ("load_id", pa.string()),
-        ("schema_name", pa.string()),
-        ("status", pa.int64()),
-        ("inserted_at", pa.timestamp("us", "UTC")),
-        ("schema_version_hash", pa.string()),
-    ]
-)
 
 
-class Filesystem(Destination):
+class Filesystem(Database):
     """A folder or a bucket; a connection is a DuckDB in memory with a view for each table."""
 
+    is_exclusive = False
     needs_sql = False
     settings: Mapping[str, Mapping[str, Any]] = {"data_writer": {"compression": "snappy"}}
 
@@ -51,8 +44,7 @@ class Filesystem(Destination):
         self._url = url if not url or "://" in url else Path(url).absolute().as_uri()
         self._run = ""
         super().__init__("filesystem")
-        client = self._client("")
-        self._fs, root = client.fs_client, str(client.bucket_path).rstrip("/")
+        self._fs, root = self.client.fs_client, str(self.client.bucket_path).rstrip("/")
         self._root = root.removesuffix(f"/{LOADING}")
         self._is_local = isinstance(self._fs, LocalFileSystem)
         # what bears it is nobody's but ours where the lock is held
@@ -67,12 +59,16 @@ class Filesystem(Destination):
             return dlt.destinations.filesystem()
         return dlt.destinations.filesystem(f"{self._url.rstrip('/')}/{LOADING}/{self._run}")
 
-    @contextmanager
-    def held_open(self, *, is_bounded: bool) -> Iterator[Any]:
-        """Begin a folder."""
-        del is_bounded
-        self._run = f"{time.time():.6f}.{self._machine}"
-        yield self.dlt_destination()
+    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+        self._begin()
+        destination = self.dlt_destination()
+        (loaded,) = package.load(destination, raise_on_failed_jobs=True).load_packages
+        self.complete(schema, loaded)
+
+    def _begin(self) -> str:
+        now = f"{time.time():.6f}"
+        self._run = f"{now}.{self._machine}"
+        return now
 
     def complete(self, schema: str, package: Any) -> None:
         """Bring the files of a load to their tables, and say at last that it is complete."""
@@ -81,7 +77,7 @@ class Filesystem(Destination):
             table, file = job.job_file_info.table_name, job.job_file_info.file_id
             if not table.startswith("_dlt_"):
                 written = f"{self._loading}/{schema}/{table}/{load_id}.{file}.parquet"
-                self._move(written, self._file(schema, table, f"{load_id}.{self._machine}.{file}"))
+                self._move(written, schema, table, f"{load_id}.{self._machine}.{file}")
         row = {
             "load_id": load_id,
             "schema_name": package.schema_name,
@@ -89,19 +85,18 @@ class Filesystem(Destination):
             "inserted_at": datetime.now(UTC),
             "schema_version_hash": package.schema_hash,
         }
-        self._write(schema, "_dlt_loads", load_id, pa.Table.from_pylist([row], LOADS))
+        rows = pa.Table.from_pylist([row], RAW_TABLES["_dlt_loads"])
+        self._write(schema, "_dlt_loads", load_id, rows)
 
     @property
     def _loading(self) -> str:
         return f"{self._root}/{LOADING}/{self._run}"
 
-    def _file(self, schema: str, table: str, name: str) -> str:
-        return f"{self._root}/{schema}/{table}/{name}.parquet"
-
-    def _move(self, written: str, path: str) -> None:
+    def _move(self, written: str, schema: str, table: str, name: str) -> None:
         """Show a file to readers; on a disk in one rename, in a bucket by a copy."""
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self._fs.mv(written, path)
+        folder = f"{self._root}/{schema}/{table}"
+        self._fs.makedirs(folder, exist_ok=True)
+        self._fs.mv(written, f"{folder}/{name}.parquet")
 
     def _write(self, schema: str, table: str, name: str, rows: pa.Table) -> None:
         """Add a file to a table, and remove the folder of its load."""
@@ -111,48 +106,36 @@ class Filesystem(Destination):
         self._fs.makedirs(self._loading, exist_ok=True)
         with self._fs.open(written, "wb") as file:
             parquet.write_table(rows, file)
-        self._move(written, self._file(schema, table, f"{name}.{self._machine}"))
+        self._move(written, schema, table, f"{name}.{self._machine}")
         # in a bucket a folder ends with its last file
         with suppress(FileNotFoundError):
             self._fs.rm(self._loading, recursive=True)
 
-    def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
-        """The columns of those of some raw tables that are there."""
-        return columns_of(cursor, schema, names)
-
-    def place(self, cursor: Any, schema: str, table: str) -> str:
-        """A raw table as SQL names it."""
-        return f"{qualified(cursor, schema)}.{table}"
-
     def append(self, cursor: Any, schema: str, table: str, rows: pa.Table) -> None:
         """Add rows to a raw table: one file, which is there as a whole."""
-        self._run = f"{time.time():.6f}.{self._machine}"
-        self._write(schema, table, self._run.rpartition(".")[0], rows)
+        self._write(schema, table, self._begin(), rows)
         self._show(cursor, schema, table)
 
     def replace(self, cursor: Any, schema: str, table: str, key: str, rows: pa.Table) -> None:
         """Add a row to a raw table: a file that bears its key, in place of the one before."""
-        self._run = f"{time.time():.6f}.{self._machine}"
-        (value,) = rows[key].to_pylist()
-        self._write(schema, table, value, rows)
+        self._begin()
+        self._write(schema, table, rows[key][0].as_py(), rows)
         self._show(cursor, schema, table)
 
-    def make_tables(self, cursor: Any, schema: str, tables: Mapping[str, pa.Schema]) -> None:
-        """Make raw tables that are not there: a file without rows."""
-        for table, columns in tables.items():
+    def add(self, cursor: Any, schema: str, missing: Mapping[str, pa.Schema]) -> None:
+        """Make raw tables, or columns of raw tables: a file without rows."""
+        for table, columns in missing.items():
             self.append(cursor, schema, table, columns.empty_table())
 
     def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
         """Remove what loads have left that never completed, and that no run can be at work on."""
         cursor.execute(f"select load_id from {self.place(cursor, schema, '_dlt_loads')}")
         completed = {load_id for (load_id,) in cursor.fetchall()}
-        for path in self._list(LOADING):
-            if self._is_dead(path, frozenset()):
-                self._fs.rm(path, recursive=True)
-        for table in tables:
-            for path in self._list(f"{schema}/{table}"):
+        for folder in [LOADING, *(f"{schema}/{table}" for table in tables)]:
+            for path in self._list(folder):
                 if self._is_dead(path, completed):
-                    self._fs.rm(path)
+                    self._fs.rm(path, recursive=True)
+        for table in tables:
             self._show(cursor, schema, table)
 
     def _is_dead(self, path: str, completed: Any) -> bool:

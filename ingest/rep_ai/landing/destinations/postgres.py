@@ -63,11 +63,7 @@ class Postgres(Database):
                 self._lock = None
 
     def _take(self, cursor: Any, schema: str) -> None:
-        """Lock what is in a schema.
-
-        Raises:
-            DestinationError: another run holds it, which is named.
-        """
+        """Lock what is in a schema, or name the run that holds it."""
         # an older rep-ai knows this number alone
         number = ADVISORY_LOCK
         if schema != "rep_ai_raw":
