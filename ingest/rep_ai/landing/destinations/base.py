@@ -109,11 +109,7 @@ class Destination:
     # ----------------------------------------------------------------------------------- raw tables
 
     def connect(self, schema: str = "") -> Any:
-        """Open a connection, to be closed by the caller, to the raw tables of a schema.
-
-        Raises:
-            DestinationError: the database cannot be reached or opened.
-        """
+        """Open a connection, to be closed by the caller, to the raw tables of a schema."""
         client = self._client(schema)
         try:
             client.__enter__()
@@ -204,25 +200,6 @@ class Destination:
             DestinationError: the lock is lost.
             LoadError: the database refuses the load; or caused by what reading a batch raised.
         """
-        with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
-            try:
-                self._load(batches, schema, folder, when_read)
-            except DestinationError:
-                raise
-            except Exception as error:
-                if caused_by(error, KeyboardInterrupt):
-                    raise KeyboardInterrupt from None
-                where = f"working folder {folder} (TMPDIR names another place)"
-                raise LoadError(public(root_cause(error, where))) from error
-
-    def _load(
-        self,
-        batches: Generator[tuple[str, pa.Table], None, None],
-        schema: str,
-        folder: str,
-        when_read: Callable[[], None],
-    ) -> None:
-        dlt = pipeline.library(folder, self.settings, self.configuration)
         largest = 0
 
         def marked() -> Iterator[Any]:
@@ -233,18 +210,28 @@ class Destination:
                     largest = max(largest, rows.nbytes)
                     yield dlt.mark.with_table_name(rows, table)
 
-        package = dlt.pipeline(
-            pipeline.NAME,
-            pipelines_dir=folder,
-            destination=self.dlt_destination(),
-            dataset_name=schema,
-        )
-        resource = dlt.resource(marked(), name=pipeline.NAME, write_disposition="append")
-        package.extract(resource, loader_file_format=self.file_format)
-        when_read()
-        package.normalize()
-        self.check_lock()
-        self._deliver(package, schema, largest)
+        with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
+            dlt = pipeline.library(folder, self.settings, self.configuration)
+            try:
+                package = dlt.pipeline(
+                    pipeline.NAME,
+                    pipelines_dir=folder,
+                    destination=self.dlt_destination(),
+                    dataset_name=schema,
+                )
+                resource = dlt.resource(marked(), name=pipeline.NAME, write_disposition="append")
+                package.extract(resource, loader_file_format=self.file_format)
+                when_read()
+                package.normalize()
+                self.check_lock()
+                self._deliver(package, schema, largest)
+            except DestinationError:
+                raise
+            except Exception as error:
+                if caused_by(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt from None
+                where = f"working folder {folder} (TMPDIR names another place)"
+                raise LoadError(public(root_cause(error, where))) from error
 
     def dlt_destination(self) -> Any:
         """The same destination for dlt."""
@@ -312,11 +299,7 @@ def said(kind: str) -> Iterator[None]:
 
 @contextmanager
 def cursor_of(destination: Destination, schema: str) -> Iterator[Any]:
-    """Connect for a `with` block, and say in a line what goes wrong in it.
-
-    Raises:
-        DestinationError, LoadError: the database cannot be used.
-    """
+    """Connect for a `with` block, and say in a line what goes wrong in it."""
     with closing(destination.connect(schema)) as connection:
         try:
             yield connection.cursor()
