@@ -83,11 +83,7 @@ class Package:
     _changed: dict[str, str] = field(default_factory=dict, init=False)
 
     def load(self, destination: Destination, schema: str) -> None:
-        """Read the files and load them together; the caller holds the lock.
-
-        Raises:
-            DestinationError, LoadError: the database cannot be used.
-        """
+        """Read the files and load them together; the caller holds the lock."""
         when_read = partial(self.observer.loading, self.files)
         self._read_into(lambda batches: destination.load(batches, schema, when_read))
 

@@ -1,7 +1,6 @@
 """What the raw tables need beside loads: tables that no load writes, new columns, a version.
 
-The caller of each function but `write` holds the lock. What fails is a DestinationError or a
-LoadError.
+The caller of each function but `write` holds the lock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +32,8 @@ def bring_up_to_date(destination: Destination, schema: str) -> bool:
     """Make tables that no load writes and columns that are missing, and note the version.
 
     Returns:
-        Whether there are raw tables; in a schema without loads nothing is done.
-
-    Raises:
-        DestinationError: a newer rep-ai wrote them.
+        Whether there are raw tables; in a schema without loads nothing is done. Those that a newer
+        rep-ai wrote are refused.
     """
     with cursor_of(destination, schema) as cursor:
         present = destination.columns(cursor, schema, [*OURS, *TABLES, "_dlt_loads"])
@@ -81,11 +78,7 @@ def rep_ai_version() -> str | None:
 def write(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
 ) -> None:
-    """`append` for a caller without the lock, to tables of any version.
-
-    Raises:
-        DestinationError: nothing is landed there.
-    """
+    """`append` for a caller without the lock, to tables of any version, if there are any."""
     with destination.lock(schema):
         if not bring_up_to_date(destination, schema):
             raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")
@@ -103,12 +96,9 @@ def append(
 
 
 def note_run(destination: Destination, schema: str, row: Mapping[str, Any]) -> None:
-    """Write what is known of a run, in place of what it wrote before.
+    """Write what is known of a run, in place of what it wrote before, if there are raw tables.
 
-    Args:
-        destination: the database.
-        schema: schema of the raw tables; nothing is written where there are none.
-        row: columns of `runs`; those that it lacks are NULL.
+    Columns of `runs` that the row lacks are NULL.
     """
     if isinstance(destination, DuckDB) and not destination.path.exists():
         return

@@ -104,9 +104,6 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
 
     The caller holds the lock. One transaction where there is such a thing, and what a kill leaves
     undone, the next run does. In a schema without raw tables nothing is done.
-
-    Raises:
-        DestinationError, LoadError: the database cannot be used.
     """
     with cursor_of(destination, schema) as cursor:
         if not destination.columns(cursor, schema, ["_user_agent_loads"]):
