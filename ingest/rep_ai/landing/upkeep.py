@@ -18,14 +18,18 @@ from rep_ai.landing.raw_tables import TABLES
 
 # written by `rep-ai retire`, `restore` and `types --add`, and by each run
 WRITTEN = {
-    name: RAW_TABLES[name]
-    for name in ("retirements", "known_types", "runs", "_schema_version", "user_agents")
+    name: RAW_TABLES[name] for name in ("retirements", "known_types", "runs", "_schema_version")
 }
 # for ourselves: rows of `deliveries` that tell of rejected files which the sources list no more
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
 # which loads a version of the parser of user agents has seen through
 PARSED_LOADS = pa.schema([("load_id", pa.string()), ("parser_version", pa.string())])
-OURS = {**WRITTEN, "_gone_files": GONE, "_user_agent_loads": PARSED_LOADS}
+OURS = {
+    **WRITTEN,
+    "user_agents": RAW_TABLES["user_agents"],
+    "_gone_files": GONE,
+    "_user_agent_loads": PARSED_LOADS,
+}
 
 
 def bring_up_to_date(destination: Destination, schema: str) -> bool:

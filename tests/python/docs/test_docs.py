@@ -23,7 +23,7 @@ from dumps import EMPTY
 from marts import RAW_SCHEMA, environment
 from processes import PROJECT
 from rep_ai.commands.ingest import ingest
-from rep_ai.dump.format import COLLECTIONS
+from rep_ai.dump.format import COLLECTIONS, RAW_TABLES
 from rep_ai.landing.destinations import DuckDB
 from rep_ai.landing.raw_tables import TABLES
 from rep_ai.landing.upkeep import WRITTEN
@@ -214,6 +214,7 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
     assert listed == {
         **{name: [*schema.names, "_dlt_load_id"] for name, schema in TABLES.items()},
         **{name: schema.names for name, schema in WRITTEN.items()},
+        "user_agents": RAW_TABLES["user_agents"].names,
     }
 
 

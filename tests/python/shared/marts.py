@@ -25,6 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 from oracle import JSON_COLUMNS, Delivery, Row, marts
 from oracle.json_text import canonical_json, engines_may_differ
 from processes import PROJECT, Command
+from rep_ai.dump.format import RAW_TABLES
 from rep_ai.landing import packages, raw_tables, results, upkeep
 from rep_ai.landing.fetch import MAX_DOCUMENT_BYTES
 from rep_ai.landing.ledger import Ledger
@@ -192,6 +193,7 @@ def land(
         for number, (delivery_id, action) in enumerate(retirements)
     ]
     landed["retirements"] = pa.Table.from_pylist(rows, upkeep.WRITTEN["retirements"])
+    landed["user_agents"] = RAW_TABLES["user_agents"].empty_table()
     landed["_dlt_loads"] = pa.table(
         {
             "load_id": pa.array([load_id for load_id, _ in finished], pa.string()),
