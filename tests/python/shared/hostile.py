@@ -2,7 +2,7 @@
 
 `hostile_plan(seed)` makes the same steps for the same seed. Each history turns a few themes loud
 and leaves the others quiet, and has few ids, so that records collide and themes meet. Nothing here
-knows a model, or the other generator. `python3 hostile.py 1 200` checks the plans of these seeds.
+knows a model, or the other generator.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import copy
 import json
 import random
 import re
-import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -164,8 +162,6 @@ class _Author:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.pick = self.rng.choice
-        self.tally: Counter[str] = Counter()
-        self.rejected: list[bytes] = []
         self.loud = self.rng.sample(list(THEMES), self.rng.randint(4, 9))
         self.clock = 8 * 86_400  # seconds in January, with room for files that are older
         self.used: set[int] = set()
@@ -184,14 +180,7 @@ class _Author:
 
     def on(self, theme: str) -> bool:
         """Whether a theme takes its chance here."""
-        taken = self.rng.random() < THEMES[theme][theme in self.loud]
-        self.tally[theme] += taken
-        return taken
-
-    def named(self, what: str, values: Sequence[str]) -> str:
-        value = self.pick(values)
-        self.tally[f"{what}: {value}"] += 1
-        return value
+        return self.rng.random() < THEMES[theme][theme in self.loud]
 
     def vary(self, value: T, *chances: Chance[T]) -> T:
         """A value, or what the first theme that takes its chance has instead."""
@@ -261,7 +250,7 @@ class _Author:
             "ghosts": {one: self.pick(("ghost0", "ghost1", ids[0])) for one in ids},
             "own": dict(zip(ids, ids, strict=True)),
             "mix": {one: self.pick([*ids, "ghost0"]) for one in ids},
-        }[self.named("shape", SHAPES)]
+        }[self.pick(SHAPES)]
 
     def ident(self, one: str) -> Node:
         return Raw(one) if NUMBER.fullmatch(one) and self.on("ids written as numbers") else one
@@ -441,7 +430,7 @@ class _Author:
         """What a night may look like when it is told again."""
         new = copy.deepcopy(old)
         for _ in range(self.pick((1, 1, 2, 3))):
-            edit = self.named("told again", EDITS.split())
+            edit = self.pick(EDITS.split())
             if edit == "anew":
                 new = self.dump(old.window)
             elif edit == "empty":
@@ -475,7 +464,6 @@ class _Author:
 
     def moves(self, new: float) -> list[File]:
         if self.pending and self.rng.random() < (new if self.sent else 1):
-            self.tally["move: new night"] += 1
             rung = RELEASE + self.pick((0, 0, 0, 0, 1, 2, -1, -2))
             return [self.send(self.dump(self.pending.pop(0)), rung)]
         told, others = (self.sent[self.pick(list(self.sent))] for _ in range(2))
@@ -498,7 +486,7 @@ class _Author:
             "moved": lambda: self.moved(last, other),
             "copied to another window": lambda: [self.send(another, RELEASE)],
         }
-        return make[self.named("move", MOVES)]()
+        return make[self.pick(MOVES)]()
 
     def moved(self, source: Dump, target: Dump) -> list[File]:
         """Records go from one night to another; one half of it may be missing."""
@@ -513,14 +501,13 @@ class _Author:
         return [self.send(*one) for one in both[: self.pick((1, 2, 2))]]
 
     def rejectable(self, old: Dump) -> File:
-        bad, fault, (start, end) = self.edited(old), self.named("rejected", FAULTS), old.window
+        bad, fault, (start, end) = self.edited(old), self.pick(FAULTS), old.window
         bad.version = self.pick(("2.0.0", "0.9.0")) if fault == "other major" else "1.0.0"
         windows = {"no length": (start, start), "backwards": (end, start)}
         windows["of the future"] = (start, end + 3 * 365 * DAY)  # files are of January 2026
         bad.window = windows.get(fault, bad.window)
         content = self.written(bad).rstrip()
         content = content[: -self.rng.randint(1, 40)] if fault == "truncated" else content
-        self.rejected.append(content)
         return self.file(content)
 
     def deliver(self, count: int, new: float = 0.4) -> Deliver:
@@ -532,7 +519,7 @@ class _Author:
         return Deliver(tuple(found.values()), killed)
 
     def change(self) -> Change:
-        what = self.named("set", SETTINGS)
+        what = self.pick(SETTINGS)
         zone: dict[str, object] = {"rep_ai_timezone": self.pick(ZONES)}
         unknown: dict[str, object] = {INCLUDE_UNKNOWN: self.pick((True, False))}
         few = self.pick((1, 2, 5))
@@ -556,7 +543,7 @@ class _Author:
                     done.append(self.deliver(self.pick((1, 1, 1, 2, 2, 3))))
                 elif letter == "H":
                     delay = self.rng.randrange(3000)
-                    done.append(Harm(self.named("harm", KINDS_OF_HARM), self.rng.random(), delay))
+                    done.append(Harm(self.pick(KINDS_OF_HARM), self.rng.random(), delay))
                 else:
                     again = any(isinstance(one, Change) for one in done)
                     change = before if again and self.on("setting put back") else self.change()
@@ -574,34 +561,3 @@ class _Author:
 def hostile_plan(seed: int) -> list[Step]:
     """The steps of a history: the first delivers some files, and 8 to 12 others follow."""
     return _Author(seed).plan()
-
-
-def check(seeds: Sequence[int]) -> None:
-    """Check the plans of these seeds, and print how often each theme took its chance."""
-    tally, plans, sizes = Counter[str](), Counter[str](), list[int]()
-    for seed in seeds:
-        author = _Author(seed)
-        steps = author.plan()
-        assert steps == hostile_plan(seed), f"seed {seed} made two plans"
-        assert 9 <= len(steps) <= 13 and all(1 <= len(one.operations) <= 5 for one in steps)
-        assert len(steps[0].operations) == 1 and isinstance(steps[0].operations[0], Deliver)
-        landed = [one for step in steps for one in step.operations if isinstance(one, Deliver)]
-        files = [file for one in landed for file in one.files]
-        times = {file.modified_at for file in files}
-        assert len(times) == len(files), f"seed {seed} has equal times"
-        assert all((time.year, time.month, time.microsecond) == (2026, 1, 0) for time in times)
-        for document in (json.loads(f.content) for f in files if f.content not in author.rejected):
-            start, end = document["start_time"], document["end_time"]
-            assert 1_704_067_200_000 <= start < end < JANUARY.timestamp() * 1000
-            assert document["version"].split("+")[0] in LADDER
-        sizes += [len(file.content) for file in files]
-        tally += author.tally + Counter(files=len(files), windows=len(author.sent))
-        plans.update(theme for theme, count in author.tally.items() if count)
-    for name, count in sorted(tally.items()):
-        sys.stdout.write(f"{count:7} in {plans[name]:4} plans  {name}\n")
-    sizes.sort()
-    sys.stdout.write(f"bytes: {sizes[0]}, median {sizes[len(sizes) // 2]}, to {sizes[-1]}\n")
-
-
-if __name__ == "__main__":
-    check(range(int(sys.argv[1]), int(sys.argv[2]) + 1))
