@@ -27,7 +27,8 @@ from documents import chunks_of, documents, parts, rejection
 from dumps import DAY, NIGHT, dump, write
 from loads import Place
 from marts import RAW_SCHEMA
-from oracle import Delivery, read_dump
+from oracle import Delivery
+from oracle.dumps import read_dump
 from rebuild import read_plainly, rebuilt
 from rep_ai.dump.chunks import MAX_ENTRY_BYTES
 from rep_ai.dump.format import RECORD_TABLES

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,15 +34,17 @@ from marts import (
     read_manifest,
     seed_rows,
 )
-from oracle import (
-    AFTER_LAST_TIME,
-    FIRST_TIME,
-    Delivery,
-    from_metadata,
-    seconds,
-    timestamp,
+from oracle import Delivery
+from oracle.dumps import AFTER_LAST_TIME, FIRST_TIME, seconds, timestamp
+from oracle.json_text import (
+    as_text,
+    canonical_json,
+    engines_may_differ,
+    members,
+    object_text,
+    read_json,
 )
-from oracle.json_text import as_text, canonical, canonical_json, engines_may_differ, parse_json
+from oracle.reports import from_metadata
 from processes import PROJECT, Command
 from rep_ai.commands.ingest import ingest
 from rep_ai.landing.destinations import Destination, of_target
@@ -712,29 +714,24 @@ def test_members_as_they_were_written(evaluate: Callable[..., list[list[Any]]]) 
     """Numbers digit for digit, nested values but for white space; what cannot be read is none."""
     drawn = dict.fromkeys(unlisted_texts())
     texts = [None, *(t for t in drawn if is_json(t) and not engines_may_differ(t))]
-    objects: list[Any] = [{} if text is None else parse_json(text) for text in texts]
-    members = [as_text(each.get("email")) for each in objects]
+    objects = [members(text) for text in texts]
+    wanted = [as_text(each.get("email")) for each in objects]
     found = evaluate("member", "text", texts)
-    assert len(set(members)) > 20
+    assert len(set(wanted)) > 20
     for values in found:
         pairs = zip(
-            texts, map(canonical_or_none, values), map(canonical_or_none, members), strict=True
+            texts, map(canonical_or_none, values), map(canonical_or_none, wanted), strict=True
         )
         assert [each for each in pairs if each[1] != each[2]] == []
     for values in evaluate("without", "text", texts):
         for text, each, value in zip(texts, objects, values, strict=True):
             left = {name: member for name, member in each.items() if name not in ("email", "note")}
-            wanted = canonical(left) if left else None
-            assert canonical_or_none(value) == wanted, text
+            assert canonical_or_none(value) == canonical_or_none(object_text(left)), text
 
 
 def is_json(text: str) -> bool:
     """Whether a text is JSON."""
-    try:
-        parse_json(text)
-    except ValueError:
-        return False
-    return True
+    return read_json(text) is not None
 
 
 def canonical_or_none(text: str | None) -> str | None:
@@ -752,16 +749,14 @@ def test_times(evaluate: Callable[..., list[list[Any]]], values: list[int | None
     """Exact to the millisecond, and of the right day."""
     zone = ZoneInfo(TIMEZONE)
 
-    def day(value: int) -> date:
-        return datetime.fromtimestamp(value // 1000, zone).date()
-
-    wanted: dict[str, list[Any]] = {
-        "timestamp": [timestamp(value) for value in values],
-        "difference": [None if value is None else seconds(value - FIRST_TIME) for value in values],
-        "seconds": [None if value is None else seconds(value) for value in values],
-        "date": [None if value is None else day(value) for value in values],
+    wanted: dict[str, Callable[[int], Any]] = {
+        "timestamp": timestamp,
+        "difference": lambda value: seconds(timedelta(milliseconds=value - FIRST_TIME)),
+        "seconds": lambda value: seconds(timedelta(milliseconds=value)),
+        "date": lambda value: datetime.fromtimestamp(value // 1000, zone).date(),
     }
-    for macro, expected in wanted.items():
+    for macro, meaning in wanted.items():
+        expected = [None if value is None else meaning(value) for value in values]
         for found in evaluate(macro, "bigint", values):
             assert repr(found) == repr(expected), macro
 

@@ -36,7 +36,8 @@ from marts import (
     rows_of,
     wanted,
 )
-from oracle import Delivery, read_dump
+from oracle import Delivery
+from oracle.dumps import read_dump
 
 EXAMPLES = settings().max_examples
 START = 1_741_392_000_000  # 2025-03-08

@@ -17,7 +17,8 @@ import pytest
 from dumps import EMPTY
 from dumps import document as dump_of
 from marts import VARIANTS, Compiled, Database, Load, difference, land, wanted
-from oracle import Delivery, Row, Value
+from oracle import Delivery, Row
+from oracle.dumps import Value
 
 Fields: TypeAlias = dict[str, object]
 Marts: TypeAlias = dict[str, list[Row]]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from histories import ABSENT, Arr, Num, Obj, Style, document_bytes
-from oracle import FIELDS, KIND
+from oracle.dumps import FIELDS, KIND
 from rebuild import HEADER
 from rep_ai.dump import chunks
 from rep_ai.dump.document import Document, EqualKeysError, Header

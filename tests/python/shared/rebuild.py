@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from oracle import FIELDS, KIND
-from oracle.json_text import Json, as_text, parse_json, spelling, storable
+from oracle.dumps import FIELDS, KIND
+from oracle.json_text import as_text, entries_of, members, read_json, storable
 
 HEADER = ("version", "start_time", "end_time")
 
@@ -19,9 +19,10 @@ def json_members(text: str | None) -> dict[str, str]:
     """The members of a JSON object with the spelling of their values."""
     if text is None:
         return {}
-    members = parse_json(text)
-    assert isinstance(members, dict) and list(members) == sorted(members)
-    return {name: spelling(value) for name, value in members.items()}
+    value = read_json(text)
+    found = members(value)
+    assert value is not None and value[0] == "{" and list(found) == sorted(found)
+    return found
 
 
 def raw_text(text: str | None, reason: str, what: str) -> str | None:
@@ -74,45 +75,29 @@ def rebuilt(delivery_id: str, header: Any, tables: Mapping[str, pa.Table]) -> di
 
 def read_plainly(content: bytes) -> dict[str, Any]:
     """The same by Python's own JSON reader."""
-    members = parse_json(content.decode("utf-8-sig"))
-    assert isinstance(members, dict)
+    found = members(read_json(content.decode("utf-8-sig")))
+    assert found
     said: dict[str, Any] = {
-        "header": {name: as_text(members.pop(name, None)) for name in HEADER},
+        "header": {name: as_text(found.pop(name, None)) for name in HEADER},
         "extra": {},
         "collections": {},
     }
-    for name, value in members.items():
+    for name, value in found.items():
+        entries = entries_of(value) if value[0] in "{[" else []
         if name in FIELDS:
-            if value is not None:
-                said["collections"][name] = [
-                    plain_entry(name, key, entry) for key, entry in entries_of(value)
-                ]
-        elif isinstance(value, dict | list) and value:
-            said["collections"][name] = [(key, spelling(entry)) for key, entry in entries_of(value)]
+            if value != "null":
+                said["collections"][name] = [plain_entry(name, *entry) for entry in entries]
+        elif entries:
+            said["collections"][name] = entries
         else:
-            said["extra"][name] = spelling(value)
+            said["extra"][name] = value
     return said
 
 
-def entries_of(collection: Json) -> Iterator[tuple[str | None, Json]]:
-    """The entries of a collection, with their keys if there are any."""
-    if isinstance(collection, dict):
-        yield from collection.items()
-    else:
-        assert isinstance(collection, list)
-        yield from ((None, entry) for entry in collection)
-
-
-def plain_entry(collection: str, key: str | None, entry: Json) -> tuple[Any, ...]:
+def plain_entry(collection: str, key: str | None, entry: str) -> tuple[Any, ...]:
     """An entry of a known collection: its fields, or its text where no table can hold it."""
-    if not isinstance(entry, dict) or not storable(key or ""):
-        return key, spelling(entry)
-    listed = {
-        name: text for name in FIELDS[collection] if (text := as_text(entry.get(name))) is not None
-    }
-    if not all(storable(text) for name, text in listed.items() if isinstance(entry[name], str)):
-        return key, spelling(entry)
-    extra = {name: spelling(value) for name, value in entry.items() if name not in listed}
-    for name in FIELDS[collection]:
-        extra.pop(name, None)
-    return key, listed, extra
+    fields = members(entry)
+    texts = {name: as_text(fields.pop(name, None)) for name in FIELDS[collection]}
+    if entry[0] != "{" or not all(map(storable, (key, *texts.values()))):
+        return key, entry
+    return key, {name: text for name, text in texts.items() if text is not None}, fields

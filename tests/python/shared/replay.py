@@ -53,7 +53,8 @@ from histories import (
     with_member,
 )
 from marts import difference, environment, known_types
-from oracle import KIND, Delivery, Row, marts, read_dump, version_key
+from oracle import Delivery, Row, marts
+from oracle.dumps import KIND, read_dump, version_key
 from processes import PROCESSES, PROJECT, call, fork, let_go, settle
 
 # ------------------------------------------------------------------------------------------- plans
@@ -793,13 +794,16 @@ class Replay:
             path.write_bytes(file.content)
             moment = int(file.modified_at.replace(tzinfo=UTC).timestamp()) * 1_000_000_000
             os.utime(path, ns=(moment, moment))
-            self._deliveries.append(Delivery(file.content, file.modified_at))
+            self._deliveries.append(Delivery(file.content, file.modified_at.replace(tzinfo=None)))
         if delivery.killed_after_ms is not None:
             run = self.incremental.ingest(self._dumps)
             self.counts["kills"] += run.kill(0, delivery.killed_after_ms)
         rejected = any(
             read_dump(
-                Delivery(path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC))
+                Delivery(
+                    path.read_bytes(),
+                    datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None),
+                )
             )
             is None
             for path in self._dumps.iterdir()

@@ -1,29 +1,22 @@
-"""Sections 2, 3, 4.1 and 4.2 of the design: what a dump is, how values are read, which count."""
+"""Sections 2, 3, 4.1 and 4.2: what a dump is, how values are read, which dumps are current."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from oracle.json_text import (
-    Json,
-    as_text,
-    canonical_json,
-    object_text,
-    parse_json,
-    shown_key,
-    storable,
-)
+from oracle.json_text import as_text, entries_of, members, object_text, read_json, storable
 
-Value: TypeAlias = str | int | bool | datetime | date | Decimal | None
+Value: TypeAlias = Any  # str, int, bool, datetime, date, Decimal or None
 Row: TypeAlias = dict[str, Value]
-Window: TypeAlias = tuple[int, int]
+Window: TypeAlias = tuple[datetime, datetime]
 
 # -------------------------------------------------------------------------------------- 2: the dump
 
@@ -46,16 +39,62 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *("start_time", "end_time", "accept", "accept_time"),
     ),
 }
-TIME_FIELDS = ("start_time", "end_time", "accept_time", "timestamp")
-JSON_COLUMNS = frozenset({"properties"})  # whose spelling is not promised
-SUPPORTED_MAJOR = 1
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file as it arrived: its decompressed bytes and its modification time in UTC."""
+
+    content: bytes
+    modified_at: datetime | None
+
+
+# ------------------------------------------------------------------------------ 4.2: reading values
+
 FIRST_TIME = 946_684_800_000  # 2000-01-01
 AFTER_LAST_TIME = 4_102_444_800_000  # 2100-01-01
-MOST_AHEAD = timedelta(hours=48)  # a window ends at most so long after the file was modified
-ADJOINING = 1_000  # windows adjoin where the next starts at most so long after the last one ends
-HOUR = 3_600_000
-DAY = 24 * HOUR
+TIME_FIELDS = ("start_time", "end_time", "accept_time", "timestamp")
+FLAG_FIELDS = ("accept", "active")
 
+
+def timestamp(milliseconds: int) -> datetime:
+    """Epoch milliseconds as a time in UTC, without its zone."""
+    return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)
+
+
+def seconds(length: timedelta) -> Decimal:
+    """Exact decimal seconds with three digits."""
+    return Decimal(length // timedelta(milliseconds=1)).scaleb(-3)
+
+
+def duration(start: datetime | None, end: datetime | None) -> Decimal | None:
+    """From start to end in seconds; NULL unless both are known and in order."""
+    return seconds(end - start) if start and end and start <= end else None
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Epoch milliseconds written as digits alone, from 2000 up to 2100, else NULL."""
+    digits = re.fullmatch("0*([0-9]{12,13})", text or "")
+    if digits is None or not FIRST_TIME <= int(digits[1]) < AFTER_LAST_TIME:
+        return None
+    return timestamp(int(digits[1]))
+
+
+def read_value(field: str, text: str | None) -> Value:
+    """The value of a field; an unreadable one is NULL."""
+    if field in TIME_FIELDS:
+        return read_time(text)
+    return {"true": True, "false": False}.get(text or "") if field in FLAG_FIELDS else text
+
+
+# ------------------------------------------------------------------ 3: deliveries and their records
+
+# The values of the listed fields, and `_texts` that they were read from; `_key` and `_extra` as in
+# the raw tables; `_id`, for which the key may stand in; and the `_window` of the dump.
+Record: TypeAlias = dict[str, Any]
+
+SUPPORTED_MAJOR = "1"
+MOST_AHEAD = timedelta(hours=48)  # a window ends at most so long after its file was modified
 SEMVER = re.compile(
     r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
     r"(?:-((?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -65,178 +104,75 @@ SEMVER = re.compile(
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A file as it arrived: its decompressed bytes and its modification time."""
-
-    content: bytes
-    modified_at: datetime | None
-
-
-# ------------------------------------------------------------------------------ 4.2: reading values
-
-
-def read_time(text: str | None) -> int | None:
-    """Epoch milliseconds written as digits alone, from 2000 up to 2100, else NULL."""
-    if text is None or not re.fullmatch("[0-9]+", text):
-        return None
-    digits = text.lstrip("0")
-    if len(digits) > len(str(AFTER_LAST_TIME)):
-        return None
-    moment = int(digits or "0")
-    return moment if FIRST_TIME <= moment < AFTER_LAST_TIME else None
-
-
-def read_flag(text: str | None) -> bool | None:
-    """`true` and `false`, else NULL."""
-    return {"true": True, "false": False}.get(text or "")
-
-
-def is_id_field(field: str) -> bool:
-    """Fields in which the empty text reads as NULL."""
-    return field in ("id", "session_group") or field.endswith("_id")
-
-
-def timestamp(moment: int | None) -> datetime | None:
-    """Epoch milliseconds as a naive UTC datetime."""
-    if moment is None:
-        return None
-    return datetime(1970, 1, 1) + timedelta(milliseconds=moment)
-
-
-def seconds(milliseconds: int) -> Decimal:
-    """Exact decimal seconds with three digits."""
-    return Decimal(milliseconds).scaleb(-3)
-
-
-def ordered_seconds(start: int | None, end: int | None) -> Decimal | None:
-    """The length of an interval, NULL unless both ends are known and in order."""
-    if start is None or end is None or end < start:
-        return None
-    return seconds(end - start)
-
-
-# ------------------------------------------------------------------ 3: deliveries and their records
-
-
-@dataclass(frozen=True)
-class Record:
-    """An entry of a known collection; `raw` holds the listed fields as text."""
-
-    entity: str
-    id: str | None
-    key: str | None  # the object key, whether or not it differs
-    raw: dict[str, str | None]
-    extra: str | None
-
-    def text(self, field: str) -> str | None:
-        """A field as read: in id fields the empty text is NULL."""
-        value = self.raw[field]
-        return None if value == "" and is_id_field(field) else value
-
-    @property
-    def properties(self) -> str | None:
-        """The unlisted fields in a canonical spelling."""
-        return None if self.extra is None else canonical_json(self.extra)
-
-    def time(self, field: str) -> int | None:
-        """A time field as read."""
-        return read_time(self.raw[field])
-
-    def flag(self, field: str) -> bool | None:
-        """A true/false field as read."""
-        return read_flag(self.raw[field])
-
-
-@dataclass(frozen=True)
 class Dump:
-    """An accepted delivery."""
+    """A delivery that was loaded."""
 
     delivery_id: str
-    modified_at: datetime | None
+    modified_at: datetime
     version: str
     window: Window
-    collections: dict[str, list[Record] | None]  # in document order; None: absent or null
+    collections: dict[str, list[Record] | None]  # in the order of positions; None: absent or null
     rejected: list[tuple[str, str | None]]  # collection and key of the entries that are no records
 
-    def records(self, entity: str) -> list[Record]:
-        """The raw rows of a collection, those without an id included."""
-        return self.collections[entity] or []
-
-    def held(self, entity: str) -> dict[str, Record]:
-        """4.2: of the records with one id the one at the later position holds, whole."""
-        return {record.id: record for record in self.records(entity) if record.id is not None}
+    def held(self, collection: str) -> dict[str, Record]:
+        """4.2: of the records with one id, the one at the later position, whole."""
+        records = self.collections[collection] or []
+        return {record["_id"]: record for record in records if record["_id"] is not None}
 
 
-def read_record(entity: str, key: str | None, entry: Json) -> Record | None:
-    """Section 3: an entry as a raw row, or None where it belongs to rejected_records."""
-    if not isinstance(entry, dict):
+def read_record(collection: str, key: str | None, entry: str, window: Window) -> Record | None:
+    """An entry as a record, or None where it is one of `rejected_records`."""
+    fields = members(entry)
+    texts = {name: as_text(fields.pop(name, None)) for name in FIELDS[collection]}
+    if entry[0] != "{" or not all(map(storable, (key, *texts.values()))):
         return None
-    if key is not None and not storable(key):
-        return None
-    for field in FIELDS[entity]:
-        value = entry.get(field)
-        if isinstance(value, str) and not storable(value):
-            return None
-    raw = {field: as_text(entry.get(field)) for field in FIELDS[entity]}
-    unlisted = {name: value for name, value in entry.items() if name not in FIELDS[entity]}
-    return Record(
-        entity=entity,
-        id=raw["id"] or key or None,  # 4.2: the key stands in for a missing id; '' is missing
-        key=key,
-        raw=raw,
-        extra=object_text(unlisted),
-    )
-
-
-def entries_of(collection: Json) -> list[tuple[str | None, Json]]:
-    """The entries of a collection with their keys, in document order."""
-    if isinstance(collection, dict):
-        return list(collection.items())
-    return [(None, entry) for entry in collection] if isinstance(collection, list) else []
-
-
-def is_too_early(delivery: Delivery, window_end: int) -> bool:
-    """Section 3: whether a file was modified, or else this run takes place, before its window."""
-    ends_at = timestamp(window_end)
-    assert ends_at is not None
-    known = datetime.now(UTC) if delivery.modified_at is None else delivery.modified_at
-    return ends_at > modified(known) + MOST_AHEAD
+    own_key = key if key != texts["id"] else None
+    # in id fields the empty text reads as NULL
+    ids = [name for name in texts if name in ("id", "session_group") or name.endswith("_id")]
+    texts |= {name: texts[name] or None for name in ids}
+    return {
+        **{name: read_value(name, text) for name, text in texts.items()},
+        "_id": texts["id"] or key or None,
+        "_key": own_key,
+        "_extra": object_text(fields),
+        "_texts": texts,
+        "_window": window,
+    }
 
 
 def read_dump(delivery: Delivery) -> Dump | None:
-    """An accepted delivery, or None for one that section 3 rejects."""
+    """A delivery that is loaded, or None for one that is rejected."""
     try:
-        document = parse_json(delivery.content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
-    except ValueError:  # not UTF-8, not JSON
+        text = delivery.content.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError:
         return None
-    if not isinstance(document, dict):
+    document = members(read_json(text))
+    version, *window = (as_text(document.get(n)) for n in ("version", "start_time", "end_time"))
+    parts = SEMVER.fullmatch(version or "")
+    start, end = map(read_time, window)
+    known_at = delivery.modified_at or datetime.now(UTC).replace(tzinfo=None)
+    if parts is None or parts[1] != SUPPORTED_MAJOR:
         return None
-    version = document.get("version")
-    parts = SEMVER.fullmatch(version) if isinstance(version, str) else None
-    if parts is None or parts[1] != str(SUPPORTED_MAJOR):
+    if start is None or end is None or start >= end or end > known_at + MOST_AHEAD:
         return None
-    start = read_time(as_text(document.get("start_time")))
-    end = read_time(as_text(document.get("end_time")))
-    if start is None or end is None or start >= end or is_too_early(delivery, end):
-        return None
-    for entity, kind in KIND.items():
-        collection = document.get(entity)
-        if collection is not None and not isinstance(collection, kind):
-            return None
-    collections: dict[str, list[Record] | None] = {}
+    collections: dict[str, list[Record] | None] = dict.fromkeys(KIND)
     rejected: list[tuple[str, str | None]] = []
-    for entity in KIND:
-        records: list[Record] = []
-        for key, entry in entries_of(document.get(entity)):
-            record = read_record(entity, key, entry)
+    for name, kind in KIND.items():
+        collection = document.get(name, "null")
+        if collection == "null":
+            continue
+        if collection[0] != ("{" if kind is dict else "["):
+            return None
+        records = collections[name] = list[Record]()
+        for key, entry in entries_of(collection):
+            record = read_record(name, key, entry, (start, end))
             if record is None:
-                rejected.append((entity, shown_key(key)))
+                rejected.append((name, shown_key(key)))
             else:
                 records.append(record)
-        collections[entity] = None if document.get(entity) is None else records
     return Dump(
         delivery_id=hashlib.sha256(delivery.content).hexdigest(),
-        modified_at=delivery.modified_at,
+        modified_at=delivery.modified_at or UNKNOWN,
         version=str(version),
         window=(start, end),
         collections=collections,
@@ -244,49 +180,45 @@ def read_dump(delivery: Delivery) -> Dump | None:
     )
 
 
+def shown_key(key: str | None) -> str | None:
+    """The key of a rejected entry; one that no text type holds as JSON spells it."""
+    if key is None or storable(key):
+        return key
+    return json.dumps(key, ensure_ascii=False)[1:-1].encode(errors="backslashreplace").decode()
+
+
 # -------------------------------------------------------------------------- 4.1: current deliveries
 
-
-def modified(at: datetime | None) -> datetime:
-    """A modification time to compare by; unknown counts as oldest."""
-    if at is None:
-        return datetime.min
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+UNKNOWN = datetime.min  # an unknown modification time counts as oldest
+ADJOINING = timedelta(seconds=1)  # the next window starts at most so long after the last one ends
 
 
 def version_key(version: str) -> tuple[tuple[int, str], ...]:
-    """Semver precedence: build metadata ignored, pre-releases below, among themselves by text.
+    """Semver precedence; a pre-release stands below its release, among themselves they go by text.
 
-    A number of any length is compared by its length, then by its digits.
+    A number of any length goes by its length, then by its digits.
     """
     parts = SEMVER.fullmatch(version)
     assert parts is not None
     numbers = tuple((len(digits), digits) for digits in parts.group(1, 2, 3))
-    prerelease: str | None = parts[4]
-    return (*numbers, (1, "") if prerelease is None else (0, prerelease))
+    return (*numbers, (1, "") if parts[4] is None else (0, parts[4]))
 
 
-def precedence(dump: Dump) -> tuple[tuple[tuple[int, str], ...], datetime, str]:
-    """What makes a version of a dump the current one: the greatest of these."""
-    return version_key(dump.version), modified(dump.modified_at), dump.delivery_id
+def read_dumps(deliveries: Iterable[Delivery]) -> list[list[Dump]]:
+    """The versions of each dump, in window order; the last one of each is the current one.
 
-
-def dumps_by_window(deliveries: Iterable[Delivery]) -> dict[Window, list[Dump]]:
-    """Accepted deliveries, one per content, by window; the current one of each window is last.
-
-    The time of a content is the earliest among all files that hold it, those included that were
-    modified too early to be accepted themselves.
+    A content counts once, with the earliest time of all files that hold it: those included that
+    were modified too early to be loaded themselves.
     """
-    earliest: dict[bytes, datetime] = {}
-    accepted: dict[bytes, Dump] = {}
+    files: dict[bytes, list[Delivery]] = defaultdict(list)
     for delivery in deliveries:
-        content, moment = delivery.content, modified(delivery.modified_at)
-        earliest[content] = min(earliest.get(content, moment), moment)
-        if content not in accepted and (dump := read_dump(delivery)) is not None:
-            accepted[content] = dump
+        files[delivery.content].append(delivery)
     windows: dict[Window, list[Dump]] = defaultdict(list)
-    for content, dump in accepted.items():
-        windows[dump.window].append(replace(dump, modified_at=earliest[content]))
+    for copies in files.values():
+        loaded = [dump for dump in map(read_dump, copies) if dump is not None]
+        earliest = min(copy.modified_at or UNKNOWN for copy in copies)
+        for dump in loaded[:1]:
+            windows[dump.window].append(replace(dump, modified_at=earliest))
     for versions in windows.values():
-        versions.sort(key=precedence)
-    return dict(windows)
+        versions.sort(key=lambda d: (version_key(d.version), d.modified_at, d.delivery_id))
+    return [windows[window] for window in sorted(windows)]

@@ -1,19 +1,20 @@
-"""Section 5 of the design: the figures of days, and the dump calendar."""
+"""Sections 4.6 and 5: known types, events, dimensions, and what counts and sums up the facts."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
+from statistics import median, quantiles
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from oracle.dumps import (
     ACTIONS,
     ADJOINING,
-    DAY,
-    HOUR,
     INTERACTIONS,
     SESSIONS,
     USERS,
@@ -22,190 +23,301 @@ from oracle.dumps import (
     Row,
     Value,
     Window,
-    timestamp,
 )
-from oracle.facts import (
-    accepted,
-    count,
+from oracle.facts import Facts, group_row, known, last_known
+from oracle.json_text import members, read_json, storable
+from oracle.violations import is_nobody
+
+Rows: TypeAlias = dict[str, list[Row]]
+# what there is of each kind of fact: the collection it comes from, and the time that counts
+FACTS = {"action": (ACTIONS, "occurred_at"), "interaction": (INTERACTIONS, "started_at")}
+
+
+def where(rows: Iterable[Row], column: str, value: Value) -> list[Row]:
+    """The rows that bear a value in a column."""
+    return [row for row in rows if row[column] == value]
+
+
+# --------------------------------------------------------------------------------- 4.6: known types
+
+
+def fact_rows(facts: Facts, types: dict[str, set[str]], *, include_unknown_types: bool) -> Rows:
+    """The facts that marts are made of, by what one row is: known types only, after merging."""
+    rows: Rows = {}
+    for fact, (collection, _) in FACTS.items():
+        rows[fact] = [
+            row
+            for row in facts.rows[collection].values()
+            if include_unknown_types or row[f"{fact}_type"] in types[fact]
+        ]
+
+    def counts(column: str, value: str) -> Row:
+        interactions = where(rows["interaction"], column, value)
+        return {
+            "action_count": len(where(rows["action"], column, value)),
+            "interaction_count": len(interactions),
+            "accepted_interaction_count": len(where(interactions, "is_accepted", True)),
+        }
+
+    sessions = facts.rows[SESSIONS]
+    groups = {name: group_row(name, members, sessions) for name, members in facts.groups.items()}
+    rows["session"] = [row | counts("session_id", name) for name, row in sessions.items()]
+    rows["group"] = [row | counts("session_group_id", name) for name, row in groups.items()]
+    return rows
+
+
+def unknown_type_rows(facts: Facts, types: dict[str, set[str]]) -> list[Row]:
+    """rep_ai__unknown_types."""
+    rows: list[Row] = []
+    for fact, (collection, time) in FACTS.items():
+        merged = facts.rows[collection].values()
+        for name in {row[f"{fact}_type"] for row in merged} - types[fact]:
+            unknown = where(merged, f"{fact}_type", name)
+            rows.append(
+                {
+                    "kind": fact,
+                    "type": name,
+                    "record_count": len(unknown),
+                    "first_seen_at": min(known(unknown, time), default=None),
+                    "last_seen_at": max(known(unknown, time), default=None),
+                    "example_id": min(row[f"{fact}_id"] for row in unknown),
+                }
+            )
+    return rows
+
+
+# ---------------------------------------------------------------------------------------- 5: events
+
+EVENTS = {  # kind: the fact it is of, and the column of its time
+    "session_started": ("session", "started_at"),
+    "session_ended": ("session", "ended_at"),
+    "action": ("action", "occurred_at"),
+    "interaction_started": ("interaction", "started_at"),
+    "interaction_accepted": ("interaction", "accepted_at"),
+    "interaction_ended": ("interaction", "ended_at"),
+}
+
+
+def event_rows(rows: Rows) -> list[Row]:
+    """fct_rep_ai__events; those without a time are left out, and the automatic acceptances."""
+    return [
+        {
+            "event_id": f"{kind}:{row[f'{fact}_id']}",
+            "event_kind": kind,
+            "event_type": row.get(f"{fact}_type"),
+            "occurred_at": row[time],
+            "session_id": row["session_id"],
+            "session_group_id": row["session_group_id"],
+            "visitor_id": row["visitor_id"],
+            "user_id": row.get("user_id"),
+        }
+        for kind, (fact, time) in EVENTS.items()
+        for row in rows[fact]
+        if row[time] and (kind != "interaction_accepted" or row["acceptance"] != "automatic")
+    ]
+
+
+# ------------------------------------------------------------------------------------ 5: dimensions
+
+
+def from_metadata(metadata: str | None, *names: str) -> str | None:
+    """The first of the named members of the custom metadata that is non-empty text."""
+    found = members(read_json(metadata or ""))
+    texts = [json.loads(found[name]) for name in names if found.get(name, "")[:1] == '"']
+    return next((text for text in texts if text and storable(text)), None)
+
+
+def visitor_rows(facts: Facts, rows: Rows) -> list[Row]:
+    """dim_rep_ai__visitors."""
+    visitors: list[Row] = []
+    for name, seen in facts.seen[VISITORS].items():
+        visitor = {"visitor_id": name, **last_known(VISITORS, seen)}
+        custom_id, metadata = visitor["custom_id"], visitor["custom_metadata"]
+        sessions = where(rows["session"], "visitor_id", name)
+        starts, ends = known(sessions, "started_at"), known(sessions, "ended_at")
+        visitor |= {
+            "person_id": name if custom_id is None or is_nobody(custom_id) else custom_id,
+            "display_name": from_metadata(metadata, "display_name", "displayName"),
+            "email": from_metadata(metadata, "email"),
+            "first_seen_at": min(starts, default=None),
+            "last_seen_at": max(starts + ends, default=None),
+            "session_count": len(sessions),
+            "session_group_count": len({session["session_group_id"] for session in sessions}),
+            "interaction_count": len(where(rows["interaction"], "visitor_id", name)),
+        }
+        visitors.append(visitor)
+    return visitors
+
+
+def user_rows(facts: Facts, rows: Rows) -> list[Row]:
+    """dim_rep_ai__users."""
+    users: list[Row] = []
+    for name, seen in facts.seen[USERS].items():
+        own = where(rows["interaction"], "user_id", name)
+        user = {"user_id": name, **last_known(USERS, seen), "interaction_count": len(own)}
+        user["accepted_interaction_count"] = len(where(own, "is_accepted", True))
+        users.append(user)
+    return users
+
+
+HOST = re.compile(
+    r"""
+    [a-z][a-z0-9+.-]*://                # scheme
+    (?: [^/?#\\]* @ )?                  # user and password
+    ( \[ [0-9a-f:.]+ \]                 # host: an address of IPv6,
+    | [^][:@/?#\\<>^|%\s]+ )            #   or a name
+    (?: : [0-9]* )?                     # port
+    (?: [/?#\\] .* )?                   # the rest
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
 )
-from oracle.world import World
+
+
+def host_of(address: str) -> str | None:
+    """The host of an address, in lower case as far as it is ASCII."""
+    found = HOST.fullmatch(address)
+    return "".join(c.lower() if c.isascii() else c for c in found[1]) if found else None
+
+
+def referrer_rows(rows: Rows) -> list[Row]:
+    """dim_rep_ai__referrers."""
+    referrers = set(known(rows["session"], "referrer"))
+    return [{"referrer": text, "referrer_host": host_of(text)} for text in referrers]
+
 
 # --------------------------------------------------------------------------------- 5: daily figures
 
 
-def local_day(moment: Value, zone: ZoneInfo) -> date | None:
-    """The day of a naive UTC time in a time zone."""
-    if not isinstance(moment, datetime):
-        return None
-    return moment.replace(tzinfo=UTC).astimezone(zone).date()
-
-
-def by_day(rows: Iterable[Row], column: str, zone: ZoneInfo) -> dict[date, list[Row]]:
-    """Rows by the day of a time; those without one belong to no day."""
+def by_day(rows: list[Row], column: str, zone: ZoneInfo) -> dict[date, list[Row]]:
+    """Rows by the day of a time in a time zone; those without one belong to no day."""
     days: dict[date, list[Row]] = defaultdict(list)
     for row in rows:
-        day = local_day(row[column], zone)
-        if day is not None:
-            days[day].append(row)
+        if row[column] is not None:
+            days[row[column].replace(tzinfo=UTC).astimezone(zone).date()].append(row)
     return days
 
 
-def total(rows: Iterable[Row], column: str) -> Decimal:
-    """The sum of a decimal column, 0 where nothing is known."""
-    values = (row[column] for row in rows)
-    return sum((v for v in values if isinstance(v, Decimal)), start=Decimal("0.000"))
+def total(rows: list[Row], column: str) -> Decimal:
+    """The sum of a duration, 0 where nothing is known."""
+    return sum(known(rows, column), start=Decimal("0.000"))
 
 
-def daily_activity_rows(
-    sessions: list[Row],
-    groups: list[Row],
-    actions: list[Row],
-    interactions: list[Row],
-    zone: ZoneInfo,
-) -> list[Row]:
+def daily_activity_rows(rows: Rows, zone: ZoneInfo) -> list[Row]:
     """rep_ai__daily_activity."""
-    sessions_on = by_day(sessions, "started_at", zone)
-    groups_on = by_day(groups, "started_at", zone)
-    actions_on = by_day(actions, "occurred_at", zone)
-    interactions_on = by_day(interactions, "started_at", zone)
-    rows: list[Row] = []
-    for day in sorted({*sessions_on, *groups_on, *actions_on, *interactions_on}):
-        day_interactions = interactions_on.get(day, [])
-        acceptances = count(day_interactions, "acceptance")
-        visitors = {row["visitor_id"] for row in sessions_on.get(day, [])} - {None}
-        rows.append(
+    sessions = by_day(rows["session"], "started_at", zone)
+    groups = by_day(rows["group"], "started_at", zone)
+    actions = by_day(rows["action"], "occurred_at", zone)
+    interactions = by_day(rows["interaction"], "started_at", zone)
+    activity: list[Row] = []
+    for day in {*sessions, *groups, *actions, *interactions}:
+        acceptances = Counter(known(interactions[day], "acceptance"))
+        activity.append(
             {
                 "activity_date": day,
-                "session_count": len(sessions_on.get(day, [])),
-                "session_group_count": len(groups_on.get(day, [])),
-                "visitor_count": len(visitors),
-                "action_count": len(actions_on.get(day, [])),
-                "interaction_count": len(day_interactions),
-                "accepted_interaction_count": len(accepted(day_interactions)),
+                "session_count": len(sessions[day]),
+                "session_group_count": len(groups[day]),
+                "visitor_count": len(set(known(sessions[day], "visitor_id"))),
+                "action_count": len(actions[day]),
+                "interaction_count": len(interactions[day]),
+                "accepted_interaction_count": len(where(interactions[day], "is_accepted", True)),
                 "handled_interaction_count": acceptances["accepted"],
                 "automatic_interaction_count": acceptances["automatic"],
                 "pending_interaction_count": acceptances["pending"],
                 "not_accepted_interaction_count": acceptances["not_accepted"],
                 "unknown_acceptance_interaction_count": acceptances["unknown"],
-                "active_seconds": total(groups_on.get(day, []), "active_seconds"),
+                "active_seconds": total(groups[day], "active_seconds"),
             }
         )
-    return rows
+    return activity
 
 
-def percentile(values: list[Decimal], share: Fraction) -> Decimal | None:
-    """The continuous percentile, rounded half away from zero to three digits."""
+def deciles(values: list[Decimal]) -> list[Decimal | None]:
+    """Continuous percentiles, rounded half away from zero to three digits; NULL of nothing."""
     if not values:
-        return None
-    ordered = [Fraction(value) for value in sorted(values)]
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    exact = ordered[below] + (place - below) * (ordered[above] - ordered[below])
-    # Times in milliseconds and shares in tenths: four digits hold the exact value.
-    exact_decimal = Decimal(exact.numerator) / Decimal(exact.denominator)
-    return exact_decimal.quantize(Decimal("0.001"), rounding=ROUND_HALF_UP)
+        return [None] * 9
+    cuts = quantiles(values * 2 if len(values) == 1 else values, n=10, method="inclusive")
+    return [cut.quantize(Decimal("0.001"), ROUND_HALF_UP) for cut in cuts]
 
 
-def user_daily_performance_rows(interactions: list[Row], zone: ZoneInfo) -> list[Row]:
-    """rep_ai__user_daily_performance: also for users that the dimension does not know."""
-    cells: dict[tuple[str, date], list[Row]] = defaultdict(list)
-    for day, day_rows in by_day(interactions, "started_at", zone).items():
-        for row in day_rows:
-            if row["user_id"] is not None:
-                cells[str(row["user_id"]), day].append(row)
-    rows: list[Row] = []
-    for user_id, day in sorted(cells):
-        cell = cells[user_id, day]
-        waits = [w for w in (row["seconds_to_accept"] for row in cell) if isinstance(w, Decimal)]
-        rows.append(
-            {
-                "user_id": user_id,
-                "activity_date": day,
-                "interaction_count": len(cell),
-                "accepted_interaction_count": len(accepted(cell)),
-                "median_seconds_to_accept": percentile(waits, Fraction(1, 2)),
-                "p90_seconds_to_accept": percentile(waits, Fraction(9, 10)),
-                "talk_seconds": total(accepted(cell), "duration_seconds"),
-            }
-        )
-    return rows
+def user_daily_performance_rows(rows: Rows, zone: ZoneInfo) -> list[Row]:
+    """rep_ai__user_daily_performance: also of users that the dimension does not know."""
+    performance: list[Row] = []
+    for day, interactions in by_day(rows["interaction"], "started_at", zone).items():
+        for user_id in set(known(interactions, "user_id")):
+            own = where(interactions, "user_id", user_id)
+            accepted = where(own, "is_accepted", True)
+            waits = deciles(known(own, "seconds_to_accept"))
+            performance.append(
+                {
+                    "user_id": user_id,
+                    "activity_date": day,
+                    "interaction_count": len(own),
+                    "accepted_interaction_count": len(accepted),
+                    "median_seconds_to_accept": waits[4],
+                    "p90_seconds_to_accept": waits[8],
+                    "talk_seconds": total(accepted, "duration_seconds"),
+                }
+            )
+    return performance
 
 
 # ----------------------------------------------------------------------------- 5: the dump calendar
 
-CALENDAR_COUNTS = {
-    "user_count": USERS,
-    "visitor_count": VISITORS,
-    "session_count": SESSIONS,
-    "action_count": ACTIONS,
-    "interaction_count": INTERACTIONS,
-}
+# of the collections, in their order; all but that of users are measured by what is usual
+COUNTS = ("user_count", "visitor_count", "session_count", "action_count", "interaction_count")
+MEASURED = COUNTS[1:]
 
 
-# Counts that are measured by what is usual.
-MEASURED = ("visitor_count", "session_count", "action_count", "interaction_count")
+def record_counts(dump: Dump) -> Row:
+    """How many records each collection has; NULL where it is absent or null."""
+    pairs = zip(COUNTS, dump.collections.values(), strict=True)
+    return {column: None if records is None else len(records) for column, records in pairs}
 
 
-def usual_count(world: World, dump: Dump, column: str) -> Decimal | None:
-    """The median over the four weeks before, of windows as long, and of one kind if enough are."""
+def usual_counts(dumps: list[Dump], window: Window) -> Row:
+    """The medians over the windows that start in the four weeks before and are as long.
+
+    As long, but for an hour. Working days and weekends are apart where three of the kind are known.
+    """
 
     def is_weekend(window: Window) -> bool:
-        # 1970-01-01 was a Thursday
-        return (window[0] + DAY // 2) // DAY % 7 in (2, 3)
+        # by its noon: a window may begin an hour before midnight
+        return (window[0] + timedelta(hours=12)).weekday() >= 5
 
-    start, end = dump.window
-    comparable = [
-        (is_weekend(other.window) == is_weekend(dump.window), len(records))
-        for other in world.dumps
-        if 0 < start - other.window[0] <= 28 * DAY
-        and abs((other.window[1] - other.window[0]) - (end - start)) <= HOUR
-        and (records := other.collections[CALENDAR_COUNTS[column]]) is not None
+    start, end = window
+    before = [
+        {**record_counts(dump), "is_alike": is_weekend(dump.window) == is_weekend(window)}
+        for dump in dumps
+        if timedelta() < start - dump.window[0] <= timedelta(days=28)
+        and abs((dump.window[1] - dump.window[0]) - (end - start)) <= timedelta(hours=1)
     ]
-    counts = sorted(count for is_alike, count in comparable if is_alike)
-    if len(counts) < 3:
-        counts = sorted(count for _, count in comparable)
-    if len(counts) < 3:
-        return None
-    middle = len(counts) // 2
-    twice = 2 * counts[middle] if len(counts) % 2 else counts[middle - 1] + counts[middle]
-    return (Decimal(twice) / 2).quantize(Decimal("0.1"))
+    usual: Row = {}
+    for column in MEASURED:
+        alike, every = known(where(before, "is_alike", True), column), known(before, column)
+        counts = alike if len(alike) >= 3 else every
+        middle = Decimal(median(counts)).quantize(Decimal("0.1")) if len(counts) >= 3 else None
+        usual[f"usual_{column}"] = middle
+    return usual
 
 
-def dump_calendar_rows(world: World) -> list[Row]:
+def dump_calendar_rows(facts: Facts) -> list[Row]:
     """rep_ai__dump_calendar: every current window, and the gaps between them."""
     rows: list[Row] = []
-    reached: int | None = None
-    for dump in world.dumps:
+    windows = [dump.window for dump in facts.dumps]
+    for versions in facts.versions:
+        dump = versions[-1]
         start, end = dump.window
-        if reached is not None and reached + ADJOINING < start:
-            gap: Row = {
-                "window_start_at": timestamp(reached),
-                "window_end_at": timestamp(start),
-                "status": "missing",
-                "delivery_count": 0,
-                "version": None,
-            }
-            unknown = dict.fromkeys((*CALENDAR_COUNTS, *(f"usual_{name}" for name in MEASURED)))
-            rows.append(gap | unknown | {"has_few_actions": False})
-        overlaps = any(
-            other != dump.window and other[0] < end and start < other[1] for other in world.windows
-        )
-        row: Row = {
-            "window_start_at": timestamp(start),
-            "window_end_at": timestamp(end),
-            "status": "overlapping" if overlaps else "delivered",
-            "delivery_count": len(world.versions[dump.window]),
-            "version": dump.version,
-        }
-        for column, entity in CALENDAR_COUNTS.items():
-            records = dump.collections[entity]
-            row[column] = None if records is None else len(records)
-        for column in MEASURED:
-            row[f"usual_{column}"] = usual_count(world, dump, column)
-        usual = usual_count(world, dump, "action_count")
-        actions = dump.collections[ACTIONS] or []
-        row["has_few_actions"] = usual is not None and len(actions) * 5 < usual
-        rows.append(row)
-        reached = end if reached is None else max(reached, end)
+        reached = max((window[1] for window in windows if window < dump.window), default=start)
+        if reached + ADJOINING < start:
+            gap = {"window_start_at": reached, "window_end_at": start, "status": "missing"}
+            gap |= {"delivery_count": 0, "version": None, "has_few_actions": False}
+            gap |= dict.fromkeys((*COUNTS, *(f"usual_{column}" for column in MEASURED)))
+            rows.append(gap)
+        others = [window for window in windows if window != dump.window]
+        overlaps = any(other[0] < end and start < other[1] for other in others)
+        row = {**record_counts(dump), **usual_counts(facts.dumps, dump.window)}
+        few = (row["action_count"] or 0) * 5 < (row["usual_action_count"] or 0)
+        row |= {"window_start_at": start, "window_end_at": end, "has_few_actions": few}
+        row |= {"status": "overlapping" if overlaps else "delivered", "version": dump.version}
+        rows.append({**row, "delivery_count": len(versions)})
     return rows

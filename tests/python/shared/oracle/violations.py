@@ -1,310 +1,170 @@
-"""Section 4.7 of the design: broken promises, a function for each rule."""
+"""Section 4.7: broken promises; a rule has the name that the mart calls it by.
+
+Rules about what a document says look at every record of the current dumps that has an id (the one
+about ids excepted), rules about what it means at the records that hold. Types play no part.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from oracle.dumps import (
     ACTIONS,
     FIELDS,
     INTERACTIONS,
-    KIND,
     SESSIONS,
     TIME_FIELDS,
+    USERS,
     VISITORS,
-    Dump,
     Record,
     Row,
-    timestamp,
+    Window,
     version_key,
 )
-from oracle.facts import is_nobody
-from oracle.world import Group, Merged, World
+from oracle.facts import Facts, accept_record
 
-# ---------------------------------------------------------------------------------- 4.7: violations
-# Rules about what a document says look at every record of the current dumps that has an id (the one
-# about ids excepted); rules about what it means look at the records that hold. Types play no part.
-
-Violation: TypeAlias = tuple[str, str | None, Dump]  # entity, record id, the dump that dates it
-Rule: TypeAlias = Callable[[World], Iterator[Violation]]
-RULES: list[Rule] = []
+# rule, entity, record id, and the window of the dump that dates it
+Violation: TypeAlias = tuple[str, str, str | None, Window]
 
 
-def rule(function: Rule) -> Rule:
-    """A rule of the mart, called as the function is."""
-    RULES.append(function)
-    return function
-
-
-def violation_rows(world: World) -> list[Row]:
-    """rep_ai__contract_violations without severity and detail."""
+def violation_rows(facts: Facts) -> list[Row]:
+    """rep_ai__contract_violations without severity and detail, which are for reading."""
+    rules = (of_versions, of_documents, of_references, of_groups, of_times, of_acceptance)
     return [
-        {
-            "rule": each.__name__,
-            "entity": entity,
-            "record_id": record_id,
-            "dump_start_at": timestamp(dump.window[0]),
-        }
-        for each in RULES
-        for entity, record_id, dump in each(world)
+        {"rule": rule, "entity": entity, "record_id": record_id, "dump_start_at": window[0]}
+        for each in rules
+        for rule, entity, record_id, window in each(facts)
     ]
 
 
-def all_records(world: World) -> Iterator[tuple[Dump, Record]]:
-    """Every record of every current dump."""
-    for dump in world.dumps:
-        for entity in KIND:
-            for record in dump.records(entity):
-                yield dump, record
-
-
-def lasting(world: World) -> Iterator[tuple[str, Merged]]:
-    """Everything that lasts, merged: sessions and interactions."""
-    for entity, merged in ((SESSIONS, world.sessions), (INTERACTIONS, world.interactions)):
-        for item in merged.values():
-            yield entity, item
-
-
-@rule
-def missing_id(world: World) -> Iterator[Violation]:
-    """A record with neither id nor key."""
-    for dump, record in all_records(world):
-        if record.id is None:
-            yield record.entity, None, dump
-
-
-@rule
-def key_differs_from_id(world: World) -> Iterator[Violation]:
-    """A record whose key is not its id, both there."""
-    for dump, record in all_records(world):
-        own_id = record.text("id")
-        if own_id is not None and record.key is not None and record.key != own_id:
-            yield record.entity, record.id, dump
-
-
-@rule
-def duplicate_id(world: World) -> Iterator[Violation]:
-    """An id twice in one dump with other content, values as read: one row per id and dump."""
-    for dump in world.dumps:
-        for entity in KIND:
-            contents: dict[str, set[tuple[str | None, ...]]] = defaultdict(set)
-            for record in dump.records(entity):
-                if record.id is not None:
-                    listed = (record.text(field) for field in FIELDS[entity] if field != "id")
-                    contents[record.id].add((*listed, record.extra))
-            for record_id, different in contents.items():
-                if len(different) > 1:
-                    yield entity, record_id, dump
-
-
-@rule
-def rejected_record(world: World) -> Iterator[Violation]:
-    """An entry that is no record, or cannot be stored: one row each."""
-    for dump in world.dumps:
-        for entity, key in dump.rejected:
-            yield entity, key, dump
-
-
-@rule
-def unreadable_time(world: World) -> Iterator[Violation]:
-    """A time that is there but cannot be read: one row per record and field."""
-    for dump, record in all_records(world):
-        for field in set(TIME_FIELDS).intersection(FIELDS[record.entity]):
-            unreadable = record.raw[field] is not None and record.time(field) is None
-            if unreadable and record.id is not None:
-                yield record.entity, record.id, dump
-
-
-@rule
-def end_before_start(world: World) -> Iterator[Violation]:
-    """A merged session or interaction that ends before it starts."""
-    for entity, item in lasting(world):
-        if item.started is not None and item.ended is not None and item.ended < item.started:
-            yield entity, item.id, item.last_dump
-
-
-def unknown(
-    entity: str, items: dict[str, Merged], field: str, known: dict[str, Merged]
-) -> Iterator[Violation]:
-    """What names something that no current dump holds; an action counts with its last record."""
-    for item in items.values():
-        name = item.last_record.text(field) if entity == ACTIONS else item.last(field)
-        if name is not None and name not in known:
-            yield entity, item.id, item.last_dump
-
-
-@rule
-def unknown_session(world: World) -> Iterator[Violation]:
-    """An action or interaction whose session no current dump holds."""
-    yield from unknown(ACTIONS, world.actions, "session_id", world.sessions)
-    yield from unknown(INTERACTIONS, world.interactions, "session_id", world.sessions)
-
-
-@rule
-def unknown_visitor(world: World) -> Iterator[Violation]:
-    """A session whose visitor no current dump holds."""
-    yield from unknown(SESSIONS, world.sessions, "unique_visitor_id", world.visitors)
-
-
-@rule
-def unknown_user(world: World) -> Iterator[Violation]:
-    """An interaction whose user no current dump holds."""
-    yield from unknown(INTERACTIONS, world.interactions, "user_id", world.users)
-
-
-def of_group(group: Group) -> Violation:
-    """A violation of a group, dated by the last window that any of its sessions was seen in."""
-    last = max((s.last_dump for s in group.sessions), key=lambda dump: dump.window)
-    return "session_groups", group.id, last
-
-
-@rule
-def anchor_missing(world: World) -> Iterator[Violation]:
-    """A group whose naming session no current dump holds."""
-    for group in world.groups.values():
-        if group.id not in world.sessions:
-            yield of_group(group)
-
-
-@rule
-def anchor_not_earliest(world: World) -> Iterator[Violation]:
-    """A group whose naming session is delivered but is not its earliest."""
-    for group in world.groups.values():
-        if group.id in world.sessions and group.sessions[0].id != group.id:
-            yield of_group(group)
-
-
-@rule
-def several_visitors(world: World) -> Iterator[Violation]:
-    """A group whose sessions have more than one visitor."""
-    for group in world.groups.values():
-        visitors = {session.last("unique_visitor_id") for session in group.sessions} - {None}
-        if len(visitors) > 1:
-            yield of_group(group)
-
-
-@rule
-def accept_missing(world: World) -> Iterator[Violation]:
-    """A record of an interaction without a readable `accept`."""
-    for interaction in world.interactions.values():
-        for dump, record in interaction.seen:
-            if record.flag("accept") is None:
-                yield INTERACTIONS, interaction.id, dump
-
-
-@rule
-def accepted_without_time(world: World) -> Iterator[Violation]:
-    """An accepted interaction whose accept time is unknown."""
-    for item in world.interactions.values():
-        acceptance = world.acceptances[item.id]
-        if acceptance.is_accepted and acceptance.accepted_at is None:
-            yield INTERACTIONS, item.id, item.last_dump
-
-
-@rule
-def accepted_before_start(world: World) -> Iterator[Violation]:
-    """An interaction accepted before the start that the same record gives."""
-    for item in world.interactions.values():
-        start, accepted_at = (
-            world.acceptances[item.id].start,
-            world.acceptances[item.id].accepted_at,
-        )
-        if start is not None and accepted_at is not None and accepted_at < start:
-            yield INTERACTIONS, item.id, item.last_dump
-
-
-@rule
-def outside_window(world: World) -> Iterator[Violation]:
-    """Times outside the dump's own window: one row per record.
-
-    A start counts in the first window of its id only, since what began in an earlier window may
-    go on in this one. An end at the very end of the window is inside.
-    """
-    for entity, item in lasting(world):
-        for number, (dump, record) in enumerate(item.seen):
-            first, after = dump.window
-            start, end = record.time("start_time"), record.time("end_time")
-            start_outside = number == 0 and start is not None and not first <= start < after
-            end_outside = end is not None and not first <= end <= after
-            if start_outside or end_outside:
-                yield entity, item.id, dump
-    for action in world.actions.values():
-        for dump, record in action.seen:
-            first, after = dump.window
-            moment = record.time("timestamp")
-            if moment is not None and not first <= moment < after:
-                yield ACTIONS, action.id, dump
-
-
-@rule
-def end_changed(world: World) -> Iterator[Violation]:
-    """A record whose end is not the end known from the windows before it."""
-    for entity, item in lasting(world):
-        known: int | None = None
-        for dump, record in item.seen:
-            end = record.time("end_time")
-            if known is not None and end != known:
-                yield entity, item.id, dump
-            known = known if end is None else end
-
-
-@rule
-def collection_missing(world: World) -> Iterator[Violation]:
-    """A known collection that is absent or null."""
-    for dump in world.dumps:
-        for entity in KIND:
-            if dump.collections[entity] is None:
-                yield entity, None, dump
-
-
-@rule
-def field_missing(world: World) -> Iterator[Violation]:
-    """A listed field that no record carries, in a collection that has records."""
-    for dump in world.dumps:
-        for entity, fields in FIELDS.items():
-            records = dump.records(entity)
-            for field in fields:
-                if records and all(record.text(field) is None for record in records):
-                    yield entity, field, dump
-
-
-@rule
-def custom_id_of_nobody(world: World) -> Iterator[Violation]:
-    """A visitor whose custom id stands for nobody."""
-    for dump in world.dumps:
-        for visitor_id, record in dump.held(VISITORS).items():
-            custom_id = record.text("custom_id")
-            if custom_id is not None and is_nobody(custom_id):
-                yield VISITORS, visitor_id, dump
-
-
-def superseded(
-    world: World, *, has_equal_version: bool, lacks_sessions: bool
-) -> Iterator[Violation]:
+def of_versions(facts: Facts) -> Iterator[Violation]:
     """4.1: what the current version of a window stands in place of."""
-    for *others, current in world.versions.values():
+    for *others, current in facts.versions:
         for other in others:
             is_equal = version_key(other.version) == version_key(current.version)
-            lost = other.held(SESSIONS).keys() - current.held(SESSIONS).keys()
-            if (is_equal, bool(lost)) == (has_equal_version, lacks_sessions):
-                yield "deliveries", other.delivery_id, current
+            subject = "deliveries", other.delivery_id, current.window
+            if other.held(SESSIONS).keys() <= current.held(SESSIONS).keys():
+                if is_equal:
+                    yield "equal_versions", *subject
+            elif is_equal:
+                yield "equal_version_lacks_sessions", *subject
+            else:
+                yield "higher_version_lacks_sessions", *subject
 
 
-@rule
-def equal_versions(world: World) -> Iterator[Violation]:
-    """Equal versions of one window with other content, no session lost."""
-    yield from superseded(world, has_equal_version=True, lacks_sessions=False)
+def of_documents(facts: Facts) -> Iterator[Violation]:
+    """What is wrong with a document by itself."""
+    for dump in facts.dumps:
+        for collection, key in dump.rejected:
+            yield "rejected_record", collection, key, dump.window
+        for collection, records in dump.collections.items():
+            if records is None:
+                yield "collection_missing", collection, None, dump.window
+            for field in FIELDS[collection]:
+                if records and all(record["_texts"][field] is None for record in records):
+                    yield "field_missing", collection, field, dump.window
+            yield from of_records(collection, records or [])
+        for name, visitor in dump.held(VISITORS).items():
+            if visitor["custom_id"] is not None and is_nobody(visitor["custom_id"]):
+                yield "custom_id_of_nobody", VISITORS, name, dump.window
 
 
-@rule
-def equal_version_lacks_sessions(world: World) -> Iterator[Violation]:
-    """Equal versions of one window, and sessions lost."""
-    yield from superseded(world, has_equal_version=True, lacks_sessions=True)
+def of_records(collection: str, records: list[Record]) -> Iterator[Violation]:
+    """What is wrong with a record by itself, or beside others of its id in the same dump."""
+    contents: dict[str, list[Row]] = defaultdict(list)
+    for record in records:
+        name, window = record["_id"], record["_window"]
+        if name is None:
+            yield "missing_id", collection, None, window
+            continue
+        if record["id"] is not None and record["_key"] is not None:
+            yield "key_differs_from_id", collection, name, window
+        for field in {*TIME_FIELDS} & record.keys():
+            if record[field] is None and record["_texts"][field] is not None:
+                yield "unreadable_time", collection, name, window
+        content = {**record["_texts"], "id": name, "_extra": record["_extra"]}
+        if content not in contents[name]:
+            contents[name].append(content)
+            if len(contents[name]) == 2:
+                yield "duplicate_id", collection, name, window
 
 
-@rule
-def higher_version_lacks_sessions(world: World) -> Iterator[Violation]:
-    """A higher version that lacks sessions of the one it replaced."""
-    yield from superseded(world, has_equal_version=False, lacks_sessions=True)
+def is_nobody(custom_id: str) -> bool:
+    """Whether a custom id stands for nobody."""
+    return custom_id in ("undefined", "null", "[object Object]", "0") or not custom_id.strip()
+
+
+# rule, whose column it is about, and what the column names
+REFERENCES = (
+    ("unknown_session", ACTIONS, "session_id", SESSIONS),
+    ("unknown_session", INTERACTIONS, "session_id", SESSIONS),
+    ("unknown_visitor", SESSIONS, "visitor_id", VISITORS),
+    ("unknown_user", INTERACTIONS, "user_id", USERS),
+)
+
+
+def of_references(facts: Facts) -> Iterator[Violation]:
+    """What names something that no current dump holds."""
+    for rule, collection, column, target in REFERENCES:
+        for name, row in facts.rows[collection].items():
+            if row[column] is not None and row[column] not in facts.seen[target]:
+                yield rule, collection, name, last_window(facts, collection, name)
+
+
+def last_window(facts: Facts, collection: str, name: str) -> Window:
+    """The last window that an id was seen in."""
+    window: Window = facts.seen[collection][name][-1]["_window"]
+    return window
+
+
+def of_groups(facts: Facts) -> Iterator[Violation]:
+    """Dated by the last window that any session of the group was seen in."""
+    for name, sessions in facts.groups.items():
+        window = max(last_window(facts, SESSIONS, each["session_id"]) for each in sessions)
+        if name not in facts.seen[SESSIONS]:
+            yield "anchor_missing", "session_groups", name, window
+        elif sessions[0]["session_id"] != name:
+            yield "anchor_not_earliest", "session_groups", name, window
+        if len({session["visitor_id"] for session in sessions} - {None}) > 1:
+            yield "several_visitors", "session_groups", name, window
+
+
+def of_times(facts: Facts) -> Iterator[Violation]:
+    """Times that contradict each other, or the window that they came in."""
+    for collection in (SESSIONS, ACTIONS, INTERACTIONS):
+        for name, row in facts.rows[collection].items():
+            seen = facts.seen[collection][name]
+            start, end = row.get("started_at"), row.get("ended_at")
+            if start and end and end < start:
+                yield "end_before_start", collection, name, seen[-1]["_window"]
+            known_end = None
+            for record in seen:
+                opens, closes = record["_window"]
+                end = record.get("end_time")
+                if known_end and end != known_end:
+                    yield "end_changed", collection, name, (opens, closes)
+                known_end = end or known_end
+                points = [record.get("timestamp")]
+                if record is seen[0]:
+                    # what began in an earlier window may go on in this one
+                    points.append(record.get("start_time"))
+                is_outside = any(point and not opens <= point < closes for point in points)
+                # an end at the very end is inside
+                if is_outside or (end and not opens <= end <= closes):
+                    yield "outside_window", collection, name, (opens, closes)
+
+
+def of_acceptance(facts: Facts) -> Iterator[Violation]:
+    """Of each record its `accept`, and of the one that acceptance is read from its times."""
+    for name, row in facts.rows[INTERACTIONS].items():
+        seen = facts.seen[INTERACTIONS][name]
+        for record in seen:
+            if record["accept"] is None:
+                yield "accept_missing", INTERACTIONS, name, record["_window"]
+        start, accepted_at = accept_record(seen)["start_time"], row["accepted_at"]
+        if row["is_accepted"] and accepted_at is None:
+            yield "accepted_without_time", INTERACTIONS, name, seen[-1]["_window"]
+        if start is not None and accepted_at is not None and accepted_at < start:
+            yield "accepted_before_start", INTERACTIONS, name, seen[-1]["_window"]
