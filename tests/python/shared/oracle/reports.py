@@ -9,31 +9,20 @@ from collections.abc import Iterable
 from datetime import UTC, date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import median, quantiles
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from oracle.dumps import (
-    ACTIONS,
-    ADJOINING,
-    INTERACTIONS,
-    SESSIONS,
-    USERS,
-    VISITORS,
-    Dump,
-    Row,
-    Value,
-    Window,
-)
+from oracle.dumps import ACTIONS, ADJOINING, INTERACTIONS, SESSIONS, USERS, VISITORS, Dump, Row
 from oracle.facts import Facts, group_row, known, last_known
 from oracle.json_text import members, read_json, storable
 from oracle.violations import is_nobody
 
-Rows: TypeAlias = dict[str, list[Row]]
+Rows: TypeAlias = dict[str, list[Row]]  # by what one row is
 # what there is of each kind of fact: the collection it comes from, and the time that counts
 FACTS = {"action": (ACTIONS, "occurred_at"), "interaction": (INTERACTIONS, "started_at")}
 
 
-def where(rows: Iterable[Row], column: str, value: Value) -> list[Row]:
+def where(rows: Iterable[Row], column: str, value: Any) -> list[Row]:
     """The rows that bear a value in a column."""
     return [row for row in rows if row[column] == value]
 
@@ -42,14 +31,13 @@ def where(rows: Iterable[Row], column: str, value: Value) -> list[Row]:
 
 
 def fact_rows(facts: Facts, types: dict[str, set[str]], *, include_unknown_types: bool) -> Rows:
-    """The facts that marts are made of, by what one row is: known types only, after merging."""
+    """The facts that marts are made of: after merging, known types only, and counts of those."""
     rows: Rows = {}
     for fact, (collection, _) in FACTS.items():
-        rows[fact] = [
-            row
-            for row in facts.rows[collection].values()
-            if include_unknown_types or row[f"{fact}_type"] in types[fact]
-        ]
+        merged = facts.rows[collection].values()
+        rows[fact] = [row for row in merged if row[f"{fact}_type"] in types[fact]]
+        if include_unknown_types:
+            rows[fact] = list(merged)
 
     def counts(column: str, value: str) -> Row:
         interactions = where(rows["interaction"], column, value)
@@ -235,6 +223,7 @@ def deciles(values: list[Decimal]) -> list[Decimal | None]:
     """Continuous percentiles, rounded half away from zero to three digits; NULL of nothing."""
     if not values:
         return [None] * 9
+    # of one value the module makes none
     cuts = quantiles(values * 2 if len(values) == 1 else values, n=10, method="inclusive")
     return [cut.quantize(Decimal("0.001"), ROUND_HALF_UP) for cut in cuts]
 
@@ -274,27 +263,25 @@ def record_counts(dump: Dump) -> Row:
     return {column: None if records is None else len(records) for column, records in pairs}
 
 
-def usual_counts(dumps: list[Dump], window: Window) -> Row:
-    """The medians over the windows that start in the four weeks before and are as long.
+def usual_counts(dump: Dump, dumps: list[Dump]) -> Row:
+    """docs/query.md: medians over the windows that start in the four weeks before and are as long.
 
     As long, but for an hour. Working days and weekends are apart where three of the kind are known.
     """
-
-    def is_weekend(window: Window) -> bool:
-        # by its noon: a window may begin an hour before midnight
-        return (window[0] + timedelta(hours=12)).weekday() >= 5
-
-    start, end = window
-    before = [
-        {**record_counts(dump), "is_alike": is_weekend(dump.window) == is_weekend(window)}
-        for dump in dumps
-        if timedelta() < start - dump.window[0] <= timedelta(days=28)
-        and abs((dump.window[1] - dump.window[0]) - (end - start)) <= timedelta(hours=1)
-    ]
+    before: list[Row] = []
+    for other in dumps:
+        (start, end), (other_start, other_end) = dump.window, other.window
+        is_recent = timedelta() < start - other_start <= timedelta(days=28)
+        is_as_long = abs((other_end - other_start) - (end - start)) <= timedelta(hours=1)
+        if is_recent and is_as_long:
+            # by their noons: a day may begin an hour before midnight
+            noons = (window_start + timedelta(hours=12) for window_start in (start, other_start))
+            is_weekend, is_other_weekend = (noon.weekday() >= 5 for noon in noons)
+            before.append({**record_counts(other), "is_alike": is_weekend == is_other_weekend})
     usual: Row = {}
     for column in MEASURED:
-        alike, every = known(where(before, "is_alike", True), column), known(before, column)
-        counts = alike if len(alike) >= 3 else every
+        counts = known(where(before, "is_alike", True), column)
+        counts = counts if len(counts) >= 3 else known(before, column)
         middle = Decimal(median(counts)).quantize(Decimal("0.1")) if len(counts) >= 3 else None
         usual[f"usual_{column}"] = middle
     return usual
@@ -315,7 +302,7 @@ def dump_calendar_rows(facts: Facts) -> list[Row]:
             rows.append(gap)
         others = [window for window in windows if window != dump.window]
         overlaps = any(other[0] < end and start < other[1] for other in others)
-        row = {**record_counts(dump), **usual_counts(facts.dumps, dump.window)}
+        row = {**record_counts(dump), **usual_counts(dump, facts.dumps)}
         few = (row["action_count"] or 0) * 5 < (row["usual_action_count"] or 0)
         row |= {"window_start_at": start, "window_end_at": end, "has_few_actions": few}
         row |= {"status": "overlapping" if overlaps else "delivered", "version": dump.version}
