@@ -302,9 +302,10 @@ def dump_calendar_rows(facts: Facts) -> list[Row]:
             rows.append(gap)
         others = [window for window in windows if window != dump.window]
         overlaps = any(other[0] < end and start < other[1] for other in others)
-        row = {**record_counts(dump), **usual_counts(dump, facts.dumps)}
-        few = (row["action_count"] or 0) * 5 < (row["usual_action_count"] or 0)
-        row |= {"window_start_at": start, "window_end_at": end, "has_few_actions": few}
-        row |= {"status": "overlapping" if overlaps else "delivered", "version": dump.version}
-        rows.append({**row, "delivery_count": len(versions)})
+        status = "overlapping" if overlaps else "delivered"
+        counts = {**record_counts(dump), **usual_counts(dump, facts.dumps)}
+        few = (counts["action_count"] or 0) * 5 < (counts["usual_action_count"] or 0)
+        row = {"window_start_at": start, "window_end_at": end, "status": status}
+        row |= {"delivery_count": len(versions), "version": dump.version, "has_few_actions": few}
+        rows.append(row | counts)
     return rows
