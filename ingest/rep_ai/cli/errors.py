@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from rep_ai.errors import FAILED, INTERRUPTED, SIGNALS, RepAiError
+from rep_ai.landing.urls import public
 from rep_ai.words import one_line
 
 # where a command's context keeps its words
@@ -83,7 +84,7 @@ def handle_errors() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("REP_AI_TRACEBACK"):
             raise
-        said = f"{type(error).__name__}: {error} (REP_AI_TRACEBACK=1 shows where)"
+        said = f"{type(error).__name__}: {public(str(error))} (REP_AI_TRACEBACK=1 shows where)"
         raise RepAiError(_advised(said)) from error
 
 

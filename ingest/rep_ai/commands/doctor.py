@@ -1,5 +1,6 @@
 """rep-ai doctor: what is installed and set, whether all that a run needs is there, what to do."""
 
+import json
 import os
 import platform
 import re
@@ -240,6 +241,16 @@ def write_bundle(file: Path, findings: Sequence[Finding], target: str | None) ->
     with ZipFile(file, "w", ZIP_DEFLATED) as bundle:
         text = "".join(f"{without_persons(line, hidden)}\n" for line in lines)
         bundle.writestr("doctor.txt", text)
+        bundle.writestr("last_build.json", json.dumps(_last_build(), indent=1))
+
+
+def _last_build() -> list[dict[str, object]]:
+    """Each node's end and time; what dbt says of it may have values of records."""
+    with suppress(OSError, ValueError, KeyError, RepAiError):
+        results = json.loads((project.target_path() / "run_results.json").read_bytes())["results"]
+        kept = ("unique_id", "status", "execution_time", "failures")
+        return [{key: result[key] for key in kept} for result in results]
+    return []
 
 
 def without_persons(text: str, secrets: Collection[str] = ()) -> str:

@@ -912,6 +912,14 @@ def test_a_full_disk(place: Place, own: dict[str, str]) -> None:
     assert again["files"]["loaded"] == 15
 
 
+def test_what_nobody_expects_shows_no_password() -> None:
+    """A driver's message may have a URL in it."""
+    message = "no route to s3://ada:hunter2@host/dumps"
+    with pytest.raises(RepAiError) as failed, handle_errors():
+        raise ValueError(message)
+    assert "ValueError: no route to s3://host/dumps " in str(failed.value)
+
+
 def test_advice_for_a_full_disk() -> None:
     """Where and how to make room."""
     with pytest.raises(RepAiError, match="make room where the database is"), handle_errors():
