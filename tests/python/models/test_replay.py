@@ -12,6 +12,7 @@ fails is played again with fewer steps, to find those that matter.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -124,7 +125,7 @@ def check(
     pytest.fail(
         f"after step {steps[-1]} of\n{recipe}\n{wrong}\n\n"
         f"Files, databases and what was said are in {folder}. To play it again:\n"
-        f"{again} pytest {__file__} -k 'every_step and not postgres'",
+        f"{again} {sys.executable} -m pytest {os.environ['PYTEST_CURRENT_TEST'].split()[0]}",
         pytrace=False,
     )
 

@@ -90,13 +90,15 @@ def engines_may_differ(text: str) -> bool:
 
     It has equal keys, or an escape that no text type holds.
     """
-    value = read_json(text)
-    return value is not None and value[0] == "{" and _is_ambiguous(value)
-
-
-def _is_ambiguous(value: str) -> bool:
-    if value[0] == '"':
-        return not storable(json.loads(value))
-    parts = values_in(value) if value[0] in "{[" else []
-    names = [json.loads(name) for name in parts[::2]] if value[0] == "{" else []
-    return len(set(names)) < len(names) or any(map(_is_ambiguous, parts))
+    whole = read_json(text)
+    values = [whole] if whole is not None and whole[0] == "{" else []
+    # a loop, as values may be nested more deeply than Python calls functions
+    while values:
+        value = values.pop()
+        inside = values_in(value) if value[0] in "{[" else []
+        names = [json.loads(name) for name in inside[::2]] if value[0] == "{" else []
+        texts = [json.loads(value)] if value[0] == '"' else []
+        if len(set(names)) < len(names) or not all(map(storable, texts)):
+            return True
+        values += inside
+    return False
