@@ -27,8 +27,11 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any, TextIO
+
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -46,6 +49,8 @@ if "REP_AI_TESTS_PARSED" not in os.environ:
     os.environ["REP_AI_TESTS_PARSED"] = tempfile.mkdtemp(prefix="rep_ai_parsed_")
     atexit.register(shutil.rmtree, os.environ["REP_AI_TESTS_PARSED"], ignore_errors=True)
 PARSED = Path(os.environ["REP_AI_TESTS_PARSED"])
+# the environment belongs to all threads
+STARTS = Lock()
 # how rep-ai starts dbt
 DBT = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 
@@ -53,14 +58,10 @@ DBT = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 def fork(what: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
     """Start a process that calls a function; `daemon` lets it end with this one at the latest."""
     server: Any = forkserver._forkserver
-    before = os.environ.copy()
-    # what all are forked from finds modules by this variable alone
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    try:
+    with STARTS, pytest.MonkeyPatch.context() as patch:
+        # what all are forked from finds modules by this variable alone
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         server.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     begin = (server._forkserver_address, what, *arguments)
     process = PROCESSES.Process(target=_begin, args=begin, daemon=daemon)
     process.start()
