@@ -104,7 +104,11 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
     for line in outcome.run_lines if outcome.talks else outcome.warnings():
         click.echo(f"warning: {line}", err=True)
     if as_json:
-        click.echo(json.dumps(outcome.document()))
+        try:
+            with handle_errors():
+                click.echo(json.dumps(outcome.document()))
+        except RepAiError as error:
+            outcome.error = outcome.error or str(error)
     if outcome.error:
         fail(outcome.error)
     sys.exit(outcome.exit_code)

@@ -106,6 +106,12 @@ def _organisation(name: str, settings: dict[str, Any], target: str | None) -> Or
         **own,
     }
     output = project.profile(used.target, {**os.environ, **leading}).output
+    if schema and output.get("schema") != schema:
+        raise ProjectError(
+            f"target {used.target!r} has the schema {output.get('schema')!r} for all",
+            where=f"{NAME}: {name}",
+            to_do="in profiles.yml write schema: \"{{ env_var('REP_AI_SCHEMA', 'rep_ai') }}\"",
+        )
     place = [str(output.get(k)) for k in ("path", "host", "port", "dbname", "database", "schema")]
     texts = [str(source) for source in sources or ()]
     return Organisation(name, texts, used.target, variables, leading, place)
@@ -163,8 +169,9 @@ def _run(organisation: Organisation, arguments: list[str], *, as_json: bool) -> 
                 _hand_on(organisation.name, process.stdout, False)
             errors.join()
         except BaseException:
-            # it ends in good order, and is waited for
+            # it ends in good order, is heard out, and waited for
             process.terminate()
+            _hand_on(organisation.name, process.stdout, as_json)
             raise
     return process.returncode, said
 

@@ -14,6 +14,7 @@ import duckdb
 
 from rep_ai.errors import RepAiError
 from rep_ai.landing.destinations import Destination, DuckDB, tables
+from rep_ai.landing.destinations.duckdb import STORAGE
 from rep_ai.warehouse.database import Database
 from rep_ai.warehouse.manifest import Node
 from rep_ai.words import one_line
@@ -102,19 +103,27 @@ def publish(destination: DuckDB, path: Path) -> None:
     """Replace a file by a copy of the marts, at once; the caller holds the lock.
 
     Whoever has the old file open keeps it. The marts are tables, since their own views name the
-    database, which is the file's name. A kill leaves the old file, and a hidden one that the next
-    copy removes.
+    database, which is the file's name. `show tables` looks into schema main alone, so it has a view
+    of each. A kill leaves the old file, and a hidden one that the next copy removes.
     """
     new = path.with_name(f".{path.name}.new")
     try:
         _clear(new)
         with closing(destination.connect_to_read()) as connection:
-            found = marts(Database(connection, destination), destination)
-        with closing(DuckDB(new).connect()) as connection:
             bound(connection)
-            connection.execute(f"attach {quoted(destination.path)} as source (read_only)")
-            for mart in found:
-                _copy(connection, mart)
+            database = Database(connection, destination)
+            connection.execute(
+                f"attach {quoted(new)} as copy (read_write, storage_version '{STORAGE}')"
+            )
+            for mart in marts(database, destination):
+                table = f'copy."{mart.schema}"."{mart.alias}"'
+                connection.execute(f'create schema if not exists copy."{mart.schema}"')
+                connection.execute(f"create table {table} as from {database[mart.name]}")
+                _comment(connection, f"table {table}", mart.description)
+                for name, column in mart.columns.items():
+                    _comment(connection, f'column {table}."{name}"', column["description"])
+            _show_in_main(connection, marts(database, destination))
+            connection.execute("detach copy")
         # whoever opens it to write would keep all others out
         new.chmod(0o444)
         to_disk(new)
@@ -130,17 +139,17 @@ def publish(destination: DuckDB, path: Path) -> None:
         _clear(new)
 
 
-def _copy(connection: Any, mart: Node) -> None:
-    """Make a table of a mart, and a view of it where `show tables` looks: in schema main."""
-    table, view = f'"{mart.schema}"."{mart.alias}"', f'main."{mart.alias}"'
-    connection.execute(f'create schema if not exists "{mart.schema}"')
-    connection.execute(f"create table {table} as from source.{table}")
-    _comment(connection, f"table {table}", mart.description)
-    for name, column in mart.columns.items():
-        _comment(connection, f'column {table}."{name}"', column["description"])
-    if mart.schema != "main":
-        connection.execute(f"create view {view} as from {table}")
-        _comment(connection, f"view {view}", mart.description)
+def _show_in_main(connection: Any, found: list[Node]) -> None:
+    """Make a view of each mart in the schema where `show tables` looks, under any file's name."""
+    (before,) = connection.execute("select current_database()").fetchone()
+    # so the views do not name their database
+    connection.execute("use copy")
+    for mart in found:
+        if mart.schema != "main":
+            view, table = f'main."{mart.alias}"', f'"{mart.schema}"."{mart.alias}"'
+            connection.execute(f"create view {view} as from {table}")
+            _comment(connection, f"view {view}", mart.description)
+    connection.execute('use "' + before.replace('"', '""') + '"')
 
 
 def _clear(new: Path) -> None:

@@ -171,9 +171,10 @@ def show_marts(outcome: Outcome, database: Database) -> None:
 def _show(remark: health.Remark) -> None:
     """Say what was found, the first examples line by line, and what to do."""
     click.echo(f"{remark.what}:" if remark.examples else f"{remark.what}\n")
-    for line in remark.examples[:SHOWN]:
+    shown = len(remark.examples) if remark.is_whole else SHOWN
+    for line in remark.examples[:shown]:
         click.echo(f"  {line}")
-    if (more := len(remark.examples) - SHOWN) > 0:
+    if (more := len(remark.examples) - shown) > 0:
         click.echo(f"  and {more:,} more")
     if remark.examples:
         click.echo(f"{remark.to_do[:1].upper()}{remark.to_do[1:]}\n")

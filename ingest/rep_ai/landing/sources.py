@@ -269,10 +269,11 @@ def _walk(folder: Path) -> Iterator[Path]:
 
     seen = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
-        seen.add(real)
+        seen.add((status.st_dev, status.st_ino))
         # links last
         folders.sort(key=lambda name: (Path(parent, name).is_symlink(), name))
         yield from (Path(parent, name) for name in names)

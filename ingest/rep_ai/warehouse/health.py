@@ -56,6 +56,7 @@ class Remark(NamedTuple):
     what: str
     examples: Sequence[str] = ()
     to_do: str = ""
+    is_whole: bool = False  # a person is shown all of the examples
 
     def __str__(self) -> str:
         """On one line."""
@@ -241,6 +242,7 @@ def missing_fields(database: Database) -> Iterator[Remark]:
             ],
             "a field that has another name is one line in models/staging/_staging__sources.yml: "
             "docs/extend.md#a-field",
+            is_whole=True,
         )
 
 

@@ -201,6 +201,23 @@ def test_what_is_wrong_in_the_file_is_said(
         organisations.read()
 
 
+def test_a_profile_that_has_one_schema_for_all_is_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even for one organisation: others may build there."""
+    text = (project / "profiles.yml").read_text(encoding="utf-8")
+    fixed = text.replace("\"{{ env_var('REP_AI_SCHEMA', 'rep_ai') }}\"", "rep_ai")
+    assert fixed != text
+    (tmp_path / "profiles.yml").write_text(fixed, encoding="utf-8")
+    for name, value in {**environment(project), **variables(project)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    one = "organisations: {acme: {sources: x, schema: acme}}"
+    (project / "rep_ai.yml").write_text(one, encoding="utf-8")
+    with pytest.raises(ProjectError, match="REP_AI_SCHEMA"):
+        organisations.read()
+
+
 def test_wrong_usage(project: Path) -> None:
     assert "Missing argument 'SOURCE...'" in rep_ai(project, "run", code=2)[1]
     assert "--all takes neither SOURCE" in rep_ai(project, "run", "--all", "x", code=2)[1]

@@ -113,6 +113,13 @@ def test_a_copy_has_the_marts_and_what_they_mean(built: Place, tmp_path: Path) -
         }
 
 
+@pytest.mark.parametrize("name", ["copy.duckdb", "source.duckdb", "dumps.duckdb"])
+def test_a_copy_may_have_any_name(built: Place, tmp_path: Path, name: str) -> None:
+    """Also those that its maker uses, and that of the database."""
+    publish.publish(DuckDB(built.database), tmp_path / name)
+    assert query(tmp_path / name, "from fct_rep_ai__sessions")
+
+
 def test_a_copy_is_for_readers(built: Place) -> None:
     """Old clients open it; nobody may write; nothing else is beside it."""
     copy = copy_of(built)

@@ -218,6 +218,20 @@ def test_raw_tables_are_those_that_are_written(project: Project) -> None:
     }
 
 
+def test_what_the_vendor_says_is_text_and_what_we_count_is_not(project: Project) -> None:
+    ours = {"file_size": "BIGINT", "_position": "BIGINT"}
+    ours["file_modified_at"] = "TIMESTAMP WITH TIME ZONE"
+    found = {
+        table["metadata"]["name"]: {name: each["type"] for name, each in table["columns"].items()}
+        for table in project.catalog["sources"].values()
+    }
+    for table in TABLES:
+        assert found[table] == {
+            name: ours.get(name, "BIGINT" if name.endswith("_count") else "VARCHAR")
+            for name in found[table]
+        }, table
+
+
 def test_every_field_of_the_vendor_is_read_and_missed(project: Project) -> None:
     query = """
         select entity, record_id from rep_ai.rep_ai__contract_violations

@@ -83,6 +83,8 @@ class Place:
             # nothing that needs a new interpreter
             self.working.mkdir(parents=True, exist_ok=True)
             variables = self.variables | options.get("env", {})
+            # what an interpreter reads at its start would be without effect
+            assert not [name for name in options.get("env", {}) if name.startswith("PYTHON")]
             done = processes.run(
                 "rep-ai", *arguments, variables=variables, apart=True, code=self.code
             )

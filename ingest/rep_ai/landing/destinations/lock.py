@@ -39,7 +39,7 @@ def file_lock(path: Path, of: str) -> Iterator[IO[str]]:
                 f"another run holds {of}: {file.read().strip()}", to_do="wait until it has ended"
             ) from None
         except OSError as error:
-            raise DestinationError(error.strerror or str(error), where=of) from None
+            raise DestinationError(error.strerror or str(error), where=f"{of}: {path}") from None
         # a dbt that outlives its run still holds the lock
         os.set_inheritable(file.fileno(), True)
         yield file

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 from zlib import crc32
@@ -105,31 +105,34 @@ class Postgres(Database):
             raise UnpreparedError(
                 "the PostgreSQL driver is missing", to_do=installs("postgres")
             ) from None
-        try:
-            connection = psycopg2.connect(**self._address)
-            connection.autocommit = True
-            encoding, process = _ask(connection, "current_setting('server_encoding')")
-            # some proxies that share nothing have numbers of their own, too
-            is_shared = process != connection.info.backend_pid and self._is_shared(connection)
-        except psycopg2.Error as error:
-            raise DestinationError(one_line(error), where=self.name) from None
-        if encoding != "UTF8":
-            raise DestinationError(
-                f"the encoding of the database is {encoding}, which does not hold all texts as "
-                "they are",
-                where=self.name,
-                to_do="make another one, with `create database NAME encoding 'UTF8' template "
-                "template0`, and set PGDATABASE to it",
-            )
-        if is_shared:
-            raise DestinationError(
-                "a pooler such as pgbouncer shares sessions of the server among its clients, so "
-                "that others would get the lock and the settings of a run",
-                where=self.name,
-                to_do="name host and port of the server itself, or of a pooler that keeps a "
-                "session for each client (pool_mode = session)",
-            )
-        return connection
+        with ExitStack() as refused:
+            try:
+                connection = psycopg2.connect(**self._address)
+                refused.callback(connection.close)
+                connection.autocommit = True
+                encoding, process = _ask(connection, "current_setting('server_encoding')")
+                # some proxies that share nothing have numbers of their own, too
+                is_shared = process != connection.info.backend_pid and self._is_shared(connection)
+            except psycopg2.Error as error:
+                raise DestinationError(one_line(error), where=self.name) from None
+            if encoding != "UTF8":
+                raise DestinationError(
+                    f"the encoding of the database is {encoding}, which does not hold all texts as "
+                    "they are",
+                    where=self.name,
+                    to_do="make another one, with `create database NAME encoding 'UTF8' template "
+                    "template0`, and set PGDATABASE to it",
+                )
+            if is_shared:
+                raise DestinationError(
+                    "a pooler such as pgbouncer shares sessions of the server among its clients, "
+                    "so that others would get the lock and the settings of a run",
+                    where=self.name,
+                    to_do="name host and port of the server itself, or of a pooler that keeps a "
+                    "session for each client (pool_mode = session)",
+                )
+            refused.pop_all()
+            return connection
 
     def _is_shared(self, connection: Any) -> bool:
         """Whether a session of ours is given several of the server's, or two of ours the same.
