@@ -201,7 +201,7 @@ def content_remarks(database: Database, found: Row, settings: Row) -> Iterator[R
                 f"{each['kind']} {on_line(type_name(each['type']))}: {each['records']:,}"
                 for each in unknown
             ],
-            f"add them, or some by --add KIND:TYPE, then run again: {command}",
+            f"add them, then run again: {command}",
         )
     if fields := found["unlisted_fields"]:
         yield Remark(

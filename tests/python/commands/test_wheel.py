@@ -131,7 +131,8 @@ def home(
     wheel = f"--constraint pins.txt '{built['.whl']}'"
     if way == "uv":
         shell(f"{BIN}/uv venv --quiet --python {found.stdout.strip()} .venv", folder)
-        shell(f"{BIN}/uv pip install --quiet --python .venv {wheel}", folder)
+        # as pip does, it trusts whom the system trusts
+        shell(f"{BIN}/uv pip install --quiet --system-certs --python .venv {wheel}", folder)
     else:
         shell(f"{found.stdout.strip()} -m venv .venv", folder)
         shell(f".venv/bin/pip install --quiet --disable-pip-version-check {wheel}", folder)
