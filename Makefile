@@ -4,7 +4,8 @@ BIN := .venv/bin
 PYTHONS := python3 python3.13 python3.12 python3.11 python
 # dbt 1.11 does not run on Python 3.14
 PYTHON_FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# modules become bytecode when they are first imported: most of them never are
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 LOCK := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --custom-compile-command 'make lock' $(UPGRADE)
 
@@ -177,7 +178,7 @@ sample_dumps: | .venv/.run
 .venv/.warehouses: requirements-warehouses.lock .venv/bin/python
 	@echo 'Installing requirements-warehouses.lock into .venv/warehouses (700 MB)'
 	@$(BIN)/python -m venv .venv/warehouses
-	@.venv/warehouses/bin/python -m pip install --quiet --disable-pip-version-check \
+	@.venv/warehouses/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		--require-hashes --requirement requirements-warehouses.lock
 	@touch $@
 

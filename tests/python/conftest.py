@@ -20,8 +20,9 @@ from warehouse import Warehouse, build
 
 # files of minutes, the longest first: those of few tests would come last if it went by number
 LONGEST = (
-    *("test_spark", "test_way_in", "test_cli", "test_chaos", "test_dbt", "test_replay"),
-    *("test_engines", "test_docs", "test_publish", "test_load"),
+    *("test_spark", "test_way_in", "test_dbt", "test_replay", "test_chaos", "test_marts"),
+    *("test_stores", "test_cli", "test_organisations", "test_dialects", "test_report_page"),
+    *("test_wheel", "test_engines"),
 )
 
 # drawn here, so that all workers of one run have the same tests
