@@ -3,7 +3,7 @@
 import signal
 
 # how a command ends; click ends wrong usage with 2
-DONE, FAILED, SOME_REJECTED = 0, 1, 3
+DONE, EXIT_FAILED, SOME_REJECTED = 0, 1, 3
 # the signals that ask a command to end, and what it says then
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = "interrupted; nothing is half loaded, run it again"

@@ -21,7 +21,7 @@ from rep_ai.cli.options import (
     target_option,
     vars_option,
 )
-from rep_ai.errors import FAILED, RepAiError
+from rep_ai.errors import EXIT_FAILED, RepAiError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -254,7 +254,7 @@ def status(
         now = datetime.now(UTC).replace(tzinfo=None)
         found = command.collect(database, settings, now=now, **limits)
     if found["problems"] and (check or any(limit is not None for limit in limits.values())):
-        found["exit_code"] = FAILED
+        found["exit_code"] = EXIT_FAILED
     if as_json:
         click.echo(command.as_json(found))
     else:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from rep_ai.errors import FAILED, INTERRUPTED, SIGNALS, RepAiError
+from rep_ai.errors import EXIT_FAILED, INTERRUPTED, SIGNALS, RepAiError
 from rep_ai.landing.urls import public
 from rep_ai.words import one_line
 
@@ -27,7 +27,7 @@ def fail(message: str) -> NoReturn:
     # a terminal that is gone can be told nothing
     with suppress(OSError):
         click.echo(f"rep-ai: {message}", err=True)
-    sys.exit(FAILED)
+    sys.exit(EXIT_FAILED)
 
 
 class Command(click.Command):
@@ -45,7 +45,7 @@ class Command(click.Command):
                 return super().invoke(ctx)
         except RepAiError as error:
             if ctx.params.get("as_json"):
-                click.echo(json.dumps({"error": str(error), "exit_code": FAILED}))
+                click.echo(json.dumps({"error": str(error), "exit_code": EXIT_FAILED}))
             fail(str(error))
 
 

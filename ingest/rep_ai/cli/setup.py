@@ -8,7 +8,7 @@ import click
 
 from rep_ai.cli.errors import Command
 from rep_ai.cli.options import target_option, vars_option
-from rep_ai.errors import DONE, FAILED
+from rep_ai.errors import DONE, EXIT_FAILED
 
 # what `rep-ai COMMAND --help` ends with
 EXAMPLES = {
@@ -83,4 +83,4 @@ def doctor(
     if bundle:
         write_bundle(bundle, findings, target)
         click.echo(f"{bundle} has it without personal data; look into it before you send it.")
-    sys.exit(FAILED if any(each.to_do for each in findings) else DONE)
+    sys.exit(EXIT_FAILED if any(each.to_do for each in findings) else DONE)

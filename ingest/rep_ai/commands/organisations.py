@@ -12,13 +12,13 @@ import click
 import yaml
 
 from rep_ai import project
-from rep_ai.errors import DONE, FAILED, SOME_REJECTED, ProjectError
+from rep_ai.errors import DONE, EXIT_FAILED, SOME_REJECTED, ProjectError
 from rep_ai.words import one_line
 
 NAME = "rep_ai.yml"
 KEYS = ("sources", "target", "database", "schema", "vars", "environment")
 # of the exit codes of all the first of these holds; 2 is wrong usage
-WORST = (FAILED, 2, SOME_REJECTED, DONE)
+WORST = (EXIT_FAILED, 2, SOME_REJECTED, DONE)
 
 
 class Organisation(NamedTuple):
@@ -133,7 +133,7 @@ def run_all(command: str, words: Sequence[str], target: str | None, variables: A
         if command != "status":
             arguments += ["--", *each.sources]
         code, said = _run(each, arguments, as_json=as_json)
-        codes[each.name] = code if code in WORST else FAILED
+        codes[each.name] = code if code in WORST else EXIT_FAILED
         try:
             documents[each.name] = json.loads(said)
         except ValueError:

@@ -11,7 +11,7 @@ import click
 
 from rep_ai.console.tables import show_table
 from rep_ai.dump.format import RECORD_TABLES
-from rep_ai.errors import DONE, FAILED, SOME_REJECTED
+from rep_ai.errors import DONE, EXIT_FAILED, SOME_REJECTED
 from rep_ai.landing.results import Report
 from rep_ai.warehouse import health
 from rep_ai.warehouse.database import Database
@@ -47,7 +47,7 @@ class Outcome:
     def exit_code(self) -> int:
         """How the command ends."""
         if self.error or self.ingest.failed:
-            return FAILED
+            return EXIT_FAILED
         return SOME_REJECTED if self.ingest.rejected else DONE
 
     @property

@@ -24,7 +24,7 @@ WRITTEN = {
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
 # which loads a version of the parser of user agents has seen through
 PARSED_LOADS = pa.schema([("load_id", pa.string()), ("parser_version", pa.string())])
-OURS = {
+OUR_TABLES = {
     **WRITTEN,
     "user_agents": RAW_TABLES["user_agents"],
     "_gone_files": GONE,
@@ -40,14 +40,14 @@ def bring_up_to_date(destination: Destination, schema: str) -> bool:
         rep-ai wrote are refused.
     """
     with cursor_of(destination, schema) as cursor:
-        present = destination.columns(cursor, schema, [*OURS, *TABLES, "_dlt_loads"])
+        present = destination.columns(cursor, schema, [*OUR_TABLES, *TABLES, "_dlt_loads"])
         if "_dlt_loads" not in present:
             return False
         stored = 1
         if "_schema_version" in present:
             stored = _stored_version(cursor, destination.place(cursor, schema, "_schema_version"))
         missing = {}
-        for table, columns in {**TABLES, **OURS}.items():
+        for table, columns in {**TABLES, **OUR_TABLES}.items():
             # those of loads come with them
             known = present.get(table, columns.names if table in TABLES else ())
             if new := [column for column in columns if column.name not in known]:
@@ -92,11 +92,11 @@ def write(
 def append(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | int | None, ...]]
 ) -> None:
-    """Add rows to a table of `OURS`: its columns but the last, which is the present moment."""
+    """Add rows to one of `OUR_TABLES`: its columns but the last, which is the present moment."""
     moment = datetime.now(UTC).replace(tzinfo=None)
-    added = [dict(zip(OURS[table].names, (*row, moment), strict=True)) for row in rows]
+    added = [dict(zip(OUR_TABLES[table].names, (*row, moment), strict=True)) for row in rows]
     with cursor_of(destination, schema) as cursor:
-        destination.append(cursor, schema, table, pa.Table.from_pylist(added, OURS[table]))
+        destination.append(cursor, schema, table, pa.Table.from_pylist(added, OUR_TABLES[table]))
 
 
 def note_run(destination: Destination, schema: str, row: Mapping[str, Any]) -> None:
@@ -108,5 +108,5 @@ def note_run(destination: Destination, schema: str, row: Mapping[str, Any]) -> N
         return
     with cursor_of(destination, schema) as cursor:
         if destination.columns(cursor, schema, ["runs"]):
-            rows = pa.Table.from_pylist([dict(row)], OURS["runs"])
+            rows = pa.Table.from_pylist([dict(row)], OUR_TABLES["runs"])
             destination.replace(cursor, schema, "runs", "run_id", rows)

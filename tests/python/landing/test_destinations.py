@@ -28,12 +28,12 @@ from marts import RAW_SCHEMA
 from rep_ai.dump.format import VERSION
 from rep_ai.landing.destinations import base, filesystem
 from rep_ai.landing.raw_tables import TABLES
-from rep_ai.landing.upkeep import OURS
+from rep_ai.landing.upkeep import OUR_TABLES
 from rep_ai.sample import write_sample
 
 # of each run and each version, with its time
 NOTED = ("runs", "_schema_version")
-RAW = (*TABLES, *OURS)
+RAW = (*TABLES, *OUR_TABLES)
 # the commands as they are, but for what DuckDB and PostgreSQL do in ways of their own; dlt's way
 # into PostgreSQL fails on a file without rows, unless it reads by row group
 GENERIC = """

@@ -213,18 +213,18 @@ class Destination:
         with tempfile.TemporaryDirectory(prefix="rep_ai_") as folder:
             dlt = pipeline.library(folder, self.settings, self.configuration)
             try:
-                package = dlt.pipeline(
+                dlt_pipeline = dlt.pipeline(
                     pipeline.NAME,
                     pipelines_dir=folder,
                     destination=self.dlt_destination(),
                     dataset_name=schema,
                 )
                 resource = dlt.resource(marked(), name=pipeline.NAME, write_disposition="append")
-                package.extract(resource, loader_file_format=self.file_format)
+                dlt_pipeline.extract(resource, loader_file_format=self.file_format)
                 when_read()
-                package.normalize()
+                dlt_pipeline.normalize()
                 self.check_lock()
-                self._deliver(package, schema, largest)
+                self._deliver(dlt_pipeline, schema, largest)
             except DestinationError:
                 raise
             except Exception as error:
@@ -239,9 +239,9 @@ class Destination:
 
         return Reference.from_reference(self.kind)
 
-    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+    def _deliver(self, dlt_pipeline: Any, schema: str, largest: int) -> None:
         """Let dlt load a package, whose largest batch has so many bytes."""
-        package.load(self.dlt_destination(), raise_on_failed_jobs=True)
+        dlt_pipeline.load(self.dlt_destination(), raise_on_failed_jobs=True)
 
 
 class _Connection:

@@ -106,8 +106,8 @@ class DuckDB(Database):
         # a table at a time takes both less memory and no longer: DuckDB uses every core for it
         return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
 
-    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+    def _deliver(self, dlt_pipeline: Any, schema: str, largest: int) -> None:
         """Hold one connection: dlt opens a file again and again, and readers could slip in."""
         with closing(self.connect()) as connection:
             destination = self.dlt_destination(connection, is_bounded=largest <= USUAL_BATCH_BYTES)
-            package.load(destination, raise_on_failed_jobs=True)
+            dlt_pipeline.load(destination, raise_on_failed_jobs=True)

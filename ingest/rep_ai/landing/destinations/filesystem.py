@@ -59,10 +59,10 @@ class Filesystem(Database):
             return dlt.destinations.filesystem()
         return dlt.destinations.filesystem(f"{self._url.rstrip('/')}/{LOADING}/{self._run}")
 
-    def _deliver(self, package: Any, schema: str, largest: int) -> None:
+    def _deliver(self, dlt_pipeline: Any, schema: str, largest: int) -> None:
         self._begin()
         destination = self.dlt_destination()
-        (loaded,) = package.load(destination, raise_on_failed_jobs=True).load_packages
+        (loaded,) = dlt_pipeline.load(destination, raise_on_failed_jobs=True).load_packages
         self.complete(schema, loaded)
 
     def _begin(self) -> str:
@@ -70,20 +70,20 @@ class Filesystem(Database):
         self._run = f"{now}.{self._machine}"
         return now
 
-    def complete(self, schema: str, package: Any) -> None:
+    def complete(self, schema: str, loaded: Any) -> None:
         """Bring the files of a load to their tables, and say at last that it is complete."""
-        load_id = package.load_id
-        for job in package.jobs["completed_jobs"]:
+        load_id = loaded.load_id
+        for job in loaded.jobs["completed_jobs"]:
             table, file = job.job_file_info.table_name, job.job_file_info.file_id
             if not table.startswith("_dlt_"):
                 written = f"{self._loading}/{schema}/{table}/{load_id}.{file}.parquet"
                 self._move(written, schema, table, f"{load_id}.{self._machine}.{file}")
         row = {
             "load_id": load_id,
-            "schema_name": package.schema_name,
+            "schema_name": loaded.schema_name,
             "status": 0,
             "inserted_at": datetime.now(UTC),
-            "schema_version_hash": package.schema_hash,
+            "schema_version_hash": loaded.schema_hash,
         }
         rows = pa.Table.from_pylist([row], RAW_TABLES["_dlt_loads"])
         self._write(schema, "_dlt_loads", load_id, rows)
