@@ -74,6 +74,7 @@ IMPLEMENTATION = re.compile(r"[a-z]+__rep_ai_")
 FIGURES = "docs/query.md"
 RULE_SECTION = re.compile(r"^### (.*)$", re.MULTILINE)
 POINTER = re.compile(r"docs/[\w-]+\.md(?:#[\w-]+)?")
+SECTION = re.compile(r"(docs/[\w-]+\.md)#([\w-]+)")
 # rules that are no model's: macros read values
 NO_MODEL = {"how-values-are-read"}
 README_LINES = 120
@@ -446,6 +447,11 @@ def test_models_name_the_section_of_their_rule() -> None:
             page, _, anchor = pointer.partition("#")
             assert not anchor or anchor in pages.anchors(pages.text(page)), f"{path}: {pointer}"
             named.add(pointer)
+    # so do unit tests and the oracle
+    for folder, pattern in (("models", "*.yml"), ("tests/python", "*.py")):
+        for path in (PROJECT / folder).rglob(pattern):
+            for page, anchor in SECTION.findall(path.read_text(encoding="utf-8")):
+                assert anchor in pages.anchors(pages.text(page)), f"{path}: {page}#{anchor}"
     rules = pages.anchors("\n".join(f"# {h}" for h in RULE_SECTION.findall(pages.text(FIGURES))))
     assert {f"{FIGURES}#{rule}" for rule in rules - NO_MODEL} <= named
 

@@ -1,7 +1,7 @@
 """Built night by night or all at once: the same marts after every step, whatever happened.
 
 Histories come from two generators that know nothing of each other: `replay.plan_of`, and
-`hostile.hostile_plan`, written from the design alone against models that keep lists of keys.
+`hostile.hostile_plan`, written from docs/query.md against models that keep lists of keys.
 REP_AI_REPLAYS is the number of histories of each, REP_AI_REPLAY_SEED the seed of the first one,
 REP_AI_REPLAY_STEPS the steps to play of it ("0,4,7"), REP_AI_REPLAY_TRIES how often a history that
 fails is played again with fewer steps, to find those that matter.

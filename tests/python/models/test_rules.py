@@ -1,4 +1,4 @@
-"""The rules by examples computed by hand, in the order of the design: the marts say so."""
+"""The rules by examples computed by hand, in the order of docs/query.md: the marts say so."""
 
 # ruff: noqa: D103 - the names of the tests say it
 
@@ -158,7 +158,7 @@ def pick(row: Row, *columns: str) -> tuple[Value, ...]:
     return tuple(row[column] for column in columns)
 
 
-# ------------------------------------------------------------------------------ 4.2: reading values
+# ---------------------------------------------------------------- docs/query.md#how-values-are-read
 
 
 def test_values_are_text_digit_for_digit(built: Built) -> None:
@@ -212,7 +212,7 @@ def test_ids(built: Built) -> None:
     assert built.violations("unknown_session", delivery) == []
 
 
-# -------------------------------------------------------------------------- 4.1: current deliveries
+# ----------------------------------------------------------------- docs/query.md#current-deliveries
 
 
 def test_redelivery_with_a_higher_version_replaces_the_day(built: Built) -> None:
@@ -241,7 +241,7 @@ def test_overlapping_windows_are_all_current(built: Built) -> None:
     assert pick(row, "started_at", "ended_at") == (at(11), at(30))
 
 
-# ------------------------------------------------------------------------------------ 4.3: midnight
+# ----------------------------------------------------------- docs/query.md#sessions-across-midnight
 
 
 def test_session_in_two_and_in_three_dumps(built: Built) -> None:
@@ -320,7 +320,7 @@ def test_actions_are_the_whole_record_of_the_last_window(built: Built) -> None:
     }
 
 
-# -------------------------------------------------------------------------------------- 4.4: groups
+# --------------------------------------------------------------------- docs/query.md#session-groups
 
 
 def test_label_chains_cycles_and_absent_anchors(built: Built) -> None:
@@ -437,7 +437,7 @@ def test_group_end_status(built: Built) -> None:
     assert status(backwards) == ("ended", at(1), None, zero)
 
 
-# ---------------------------------------------------------------------------------- 4.5: acceptance
+# ------------------------------------------------------------------------- docs/query.md#acceptance
 
 
 def test_acceptance_branches(built: Built) -> None:
@@ -502,7 +502,7 @@ def test_interactions_merge_each_column_on_its_own(built: Built) -> None:
     assert pick(row, "started_at", "crossed_midnight", "end_status") == (at(0), True, "ongoing")
 
 
-# --------------------------------------------------------------------------------------- 4.6: types
+# ------------------------------------------------------------------------ docs/query.md#known-types
 
 TYPED = night(
     0,
@@ -548,7 +548,7 @@ def test_known_types_only(built: Built, chicago: Built) -> None:
     )
 
 
-# --------------------------------------------------------------------------------- section 5: marts
+# ---------------------------------------------------------------------------------- the other marts
 
 
 def test_events(built: Built) -> None:
@@ -779,7 +779,7 @@ def test_calendar_gaps_and_counts(built: Built) -> None:
     assert pick(rows[3], *columns) == (0, 0, 0, 0, 0)
 
 
-# ---------------------------------------------------------------------------------- 4.7: violations
+# ------------------------------------------------------------------------- docs/query.md#violations
 
 
 def test_duplicate_id_needs_other_content(built: Built) -> None:

@@ -635,7 +635,7 @@ BREAKAGES = (
 
 
 def broken(document: Obj, how: str) -> bytes:
-    """A document that section 3 rejects, made of a good one."""
+    """A document that is rejected (docs/operate.md#what-is-rejected), made of a good one."""
     good = document_bytes(document)
     early = Num("946684800000")
     by_member: dict[str, tuple[str, Node]] = {

@@ -1,4 +1,4 @@
-"""Histories written against the design alone, to make a build that keeps what it has go wrong.
+"""Histories written from docs/query.md alone, to make a build that keeps what it has go wrong.
 
 `hostile_plan(seed)` makes the same steps for the same seed. Each history turns a few themes loud
 and leaves the others quiet, and has few ids, so that records collide and themes meet. Nothing here
@@ -84,7 +84,7 @@ LEVELS = {
                  "members in any order; sessions in many windows; facts in many windows"}
 THEMES = {theme: level for level, themes in LEVELS.items() for theme in themes.split("; ")}
 
-# By precedence as the design has it: pre-releases of one release go by text.
+# By precedence (docs/query.md#current-deliveries): pre-releases of one release go by text.
 LADDER = (
     "1.0.0-0", "1.0.0-RC.2", "1.0.0-rc.10", "1.0.0-rc.9", "1.0.0", "1.0.1", "1.0.2", "1.0.10",
     "1.1.0-alpha", "1.1.0", "1.2.0-b.10", "1.2.0-b.2", "1.2.0", "1.9.0", "1.10.0-a", "1.10.0",

@@ -1,11 +1,10 @@
-"""The design's rules in plain Python, to compare the dbt marts with row for row.
+"""The rules of docs/query.md in plain Python, to compare the dbt marts with row for row.
 
-Written from sections 2 to 5 of the design alone, whose numbers the headings bear, without a look at
-the models. All is computed from the set of deliveries in one go; nothing has to be fast. Times are
+Written from the rules alone, without a look at the models; each heading names the section that has
+its rule. All is computed from the set of deliveries in one go; nothing has to be fast. Times are
 datetimes in UTC without their zone, durations Decimals.
 
-In the order of the design: dumps (2 to 4.2), facts (4.3 to 4.5), violations (4.7), and reports (4.6
-and 5). How JSON is read, json_text says.
+Read dumps first, then facts, violations and reports; json_text says how JSON is read.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ def marts(
     include_unknown_types: bool = False,
     timezone: str = "UTC",
 ) -> dict[str, list[Row]]:
-    """All marts of section 5, from a set of deliveries in any order.
+    """All marts, from a set of deliveries in any order.
 
-    But for `dim_rep_ai__user_agents`: what a user agent is, nothing but the parser says.
+    Without `dim_rep_ai__user_agents`: the parser alone says what a user agent is.
     """
     facts = read_facts(deliveries)
     zone = ZoneInfo(timezone)

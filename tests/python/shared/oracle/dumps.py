@@ -1,4 +1,4 @@
-"""Sections 2, 3, 4.1 and 4.2: what a dump is, how values are read, which dumps are current."""
+"""What a dump is, how values are read, which files are rejected, which dumps are current."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value: TypeAlias = Any  # str, int, bool, datetime, date, Decimal or None
 Row: TypeAlias = dict[str, Value]
 Window: TypeAlias = tuple[datetime, datetime]
 
-# -------------------------------------------------------------------------------------- 2: the dump
+# ------------------------------------------------------------- models/staging/_staging__sources.yml
 
 USERS = "users"
 VISITORS = "unique_visitors"
@@ -49,7 +49,7 @@ class Delivery:
     modified_at: datetime | None
 
 
-# ------------------------------------------------------------------------------ 4.2: reading values
+# ---------------------------------------------------------------- docs/query.md#how-values-are-read
 
 FIRST_TIME = 946_684_800_000  # 2000-01-01
 AFTER_LAST_TIME = 4_102_444_800_000  # 2100-01-01
@@ -87,7 +87,7 @@ def read_value(field: str, text: str | None) -> Value:
     return {"true": True, "false": False}.get(text or "") if field in FLAG_FIELDS else text
 
 
-# ------------------------------------------------------------------ 3: deliveries and their records
+# ----------------------------------------------------------------- docs/operate.md#what-is-rejected
 
 # The values of the listed fields, and `_texts` that they were read from; `_key` and `_extra` as in
 # the raw tables; `_id`, for which the key may stand in; and the `_window` of the dump.
@@ -115,7 +115,7 @@ class Dump:
     rejected: list[tuple[str, str | None]]  # collection and key of the entries that are no records
 
     def held(self, collection: str) -> dict[str, Record]:
-        """4.2: of the records with one id, the one at the later position, whole."""
+        """Of the records with one id, the one at the later position, whole."""
         records = self.collections[collection] or []
         return {record["_id"]: record for record in records if record["_id"] is not None}
 
@@ -187,7 +187,7 @@ def shown_key(key: str | None) -> str | None:
     return json.dumps(key, ensure_ascii=False)[1:-1].encode(errors="backslashreplace").decode()
 
 
-# -------------------------------------------------------------------------- 4.1: current deliveries
+# ----------------------------------------------------------------- docs/query.md#current-deliveries
 
 UNKNOWN = datetime.min  # an unknown modification time counts as oldest
 ADJOINING = timedelta(seconds=1)  # the next window starts at most so long after the last one ends

@@ -1,4 +1,4 @@
-"""Sections 4.3 to 4.5: sessions, their groups, actions and interactions, merged by id."""
+"""Sessions, their groups, actions and interactions: one row per id over all windows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oracle.dumps import (
     seconds,
 )
 
-# ------------------------------------------------------------- 4.3: one row per id over all windows
+# ----------------------------------------------------------- docs/query.md#sessions-across-midnight
 
 # columns that are the last non-null value of a field, each on its own; of an action, which is a
 # point, that of the last record
@@ -98,7 +98,7 @@ def of_session(session_id: str | None, sessions: dict[str, Row]) -> Row:
     return {column: session.get(column) for column in ("session_group_id", "visitor_id")}
 
 
-# ------------------------------------------------------------------------------ 4.4: session groups
+# --------------------------------------------------------------------- docs/query.md#session-groups
 
 
 def earliest_first(session: Row) -> tuple[bool, datetime, str]:
@@ -155,7 +155,7 @@ def active_seconds(sessions: list[Row]) -> Decimal:
     return seconds(total)
 
 
-# ---------------------------------------------------------------------------------- 4.5: acceptance
+# ------------------------------------------------------------------------- docs/query.md#acceptance
 
 
 def accept_record(seen: list[Record]) -> Record:
@@ -185,7 +185,7 @@ def acceptance_of(seen: list[Record], end_status: str) -> Row:
     }
 
 
-# --------------------------------------------------------------- 4: all facts, whatever their types
+# ------------------------------------------------------------------ all facts, whatever their types
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Facts:
 
 
 def read_facts(deliveries: Iterable[Delivery]) -> Facts:
-    """Merge all current dumps."""
+    """Stitch the records of all current dumps."""
     versions = read_dumps(deliveries)
     dumps = [current for *_, current in versions]
     windows = [dump.window for dump in dumps]

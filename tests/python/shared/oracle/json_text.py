@@ -55,7 +55,7 @@ def entries_of(value: str) -> list[tuple[str | None, str]]:
 
 
 def as_text(value: str | None) -> str | None:
-    """Section 3: every vendor field is text, null and absent both NULL."""
+    """Every field of the vendor is text; null and absent are both NULL."""
     if value is None or value == "null":
         return None
     return str(json.loads(value)) if value[0] == '"' else value
@@ -86,7 +86,7 @@ def storable(text: str | None) -> bool:
 
 
 def engines_may_differ(text: str) -> bool:
-    """Whether a JSON object is one of which 4.2 lets engines read other members.
+    """Whether engines may read other members of a JSON object: docs/query.md#how-values-are-read.
 
     It has equal keys, or an escape that no text type holds.
     """

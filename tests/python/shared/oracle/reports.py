@@ -1,4 +1,4 @@
-"""Sections 4.6 and 5: known types, events, dimensions, and what counts and sums up the facts."""
+"""Known types, events, dimensions, and what counts and sums up the facts."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def where(rows: Iterable[Row], column: str, value: Any) -> list[Row]:
     return [row for row in rows if row[column] == value]
 
 
-# --------------------------------------------------------------------------------- 4.6: known types
+# ------------------------------------------------------------------------ docs/query.md#known-types
 
 
 def fact_rows(facts: Facts, types: dict[str, set[str]], *, include_unknown_types: bool) -> Rows:
-    """The facts that marts are made of: after merging, known types only, and counts of those."""
+    """The facts that marts are made of: stitched, known types only, and counts of those."""
     rows: Rows = {}
     for fact, (collection, _) in FACTS.items():
-        merged = facts.rows[collection].values()
-        rows[fact] = [row for row in merged if row[f"{fact}_type"] in types[fact]]
+        stitched = facts.rows[collection].values()
+        rows[fact] = [row for row in stitched if row[f"{fact}_type"] in types[fact]]
         if include_unknown_types:
-            rows[fact] = list(merged)
+            rows[fact] = list(stitched)
 
     def counts(column: str, value: str) -> Row:
         interactions = where(rows["interaction"], column, value)
@@ -58,9 +58,9 @@ def unknown_type_rows(facts: Facts, types: dict[str, set[str]]) -> list[Row]:
     """rep_ai__unknown_types."""
     rows: list[Row] = []
     for fact, (collection, time) in FACTS.items():
-        merged = facts.rows[collection].values()
-        for name in {row[f"{fact}_type"] for row in merged} - types[fact]:
-            unknown = where(merged, f"{fact}_type", name)
+        stitched = facts.rows[collection].values()
+        for name in {row[f"{fact}_type"] for row in stitched} - types[fact]:
+            unknown = where(stitched, f"{fact}_type", name)
             rows.append(
                 {
                     "kind": fact,
@@ -74,7 +74,7 @@ def unknown_type_rows(facts: Facts, types: dict[str, set[str]]) -> list[Row]:
     return rows
 
 
-# ---------------------------------------------------------------------------------------- 5: events
+# ----------------------------------------------------------------------------- docs/query.md#events
 
 EVENTS = {  # kind: the fact it is of, and the column of its time
     "session_started": ("session", "started_at"),
@@ -105,7 +105,7 @@ def event_rows(rows: Rows) -> list[Row]:
     ]
 
 
-# ------------------------------------------------------------------------------------ 5: dimensions
+# ----------------------------------------------------------------- docs/query.md#visitors-and-users
 
 
 def from_metadata(metadata: str | None, *names: str) -> str | None:
@@ -173,7 +173,7 @@ def referrer_rows(rows: Rows) -> list[Row]:
     return [{"referrer": text, "referrer_host": host_of(text)} for text in referrers]
 
 
-# --------------------------------------------------------------------------------- 5: daily figures
+# ---------------------------------------------------------------------- docs/query.md#daily-figures
 
 
 def by_day(rows: list[Row], column: str, zone: ZoneInfo) -> dict[date, list[Row]]:
@@ -250,7 +250,7 @@ def user_daily_performance_rows(rows: Rows, zone: ZoneInfo) -> list[Row]:
     return performance
 
 
-# ----------------------------------------------------------------------------- 5: the dump calendar
+# ------------------------------------------------------------------ docs/query.md#the-dump-calendar
 
 # of the collections, in their order; all but that of users are measured by what is usual
 COUNTS = ("user_count", "visitor_count", "session_count", "action_count", "interaction_count")

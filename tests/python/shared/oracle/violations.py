@@ -1,4 +1,4 @@
-"""Section 4.7: broken promises; a rule has the name that the mart calls it by.
+"""Broken promises: models/violations.md, whose names the rules have here too.
 
 Rules about what a document says look at every record of the current dumps that has an id (the one
 about ids excepted), rules about what it means at the records that hold. Types play no part.
@@ -40,7 +40,7 @@ def violation_rows(facts: Facts) -> list[Row]:
 
 
 def of_versions(facts: Facts) -> Iterator[Violation]:
-    """4.1: what the current version of a window stands in place of."""
+    """What the current version of a window replaces: docs/query.md#current-deliveries."""
     for *others, current in facts.versions:
         for other in others:
             is_equal = version_key(other.version) == version_key(current.version)
