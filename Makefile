@@ -93,7 +93,7 @@ test-engine: .venv/.test .venv/.warehouses ## a warehouse with an account beside
 	PYTHONPATH=tests/python/engines:tests/python/shared REP_AI_REPLAY_SEED=0 \
 		$(BIN)/python tests/python/engines/with_account.py $(TARGET)
 
-replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=random
+replay: .venv/.test ## the replay test for long: HISTORIES=20, SEED=number
 	REP_AI_REPLAYS=$(or $(HISTORIES),20) REP_AI_REPLAY_SEED=$(SEED) REP_AI_REPLAY_TRIES=20 \
 		$(BIN)/python -m pytest tests/python/models/test_replay.py -k 'every_step and not postgres'
 
