@@ -1,5 +1,5 @@
 {#-
-    Broken promises that show where the records of a session or of an interaction are put together.
+    Broken promises that show where the records of a session or of an interaction are stitched.
     `rules` has, of each: its name, where to look, the condition, and what is said.
 -#}
 
