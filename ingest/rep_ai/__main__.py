@@ -1,4 +1,4 @@
-"""The command's entry: small, so that a wish to end is answered from the first moment on."""
+"""The command's entry: small, so that Ctrl-C and SIGTERM work during imports too."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ def _end(_: int, __: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command; where it does nothing that must be put in order, a signal ends it at once.
+    """Run the command; until there is something to clean up, a signal ends it at once.
 
-    An exception might strike anywhere in an import, and not all that is imported lets it through.
+    No exception does: what is being imported may swallow it.
     """
     for each in SIGNALS:
         # nohup and shells' background jobs ignore some
@@ -27,7 +27,7 @@ def main() -> None:
 
         command(prog_name="rep-ai")
     finally:
-        # Python takes its handlers away before it ends; what is done ends as it is done
+        # Python removes its handlers before it ends: a signal then changes no exit code
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
 

@@ -18,7 +18,7 @@ LINK = ".rep_ai"
 
 
 def installs(extra: str) -> str:
-    """What adds an extra."""
+    """The command that installs an extra."""
     if IS_CHECKOUT:
         return f"pip install --editable '.[{extra}]' in {OURS}"
     return f"pip install 'rep-ai-marts[{extra}]'"

@@ -29,7 +29,7 @@ from rep_ai.words import one_line
 DEFAULT_DUCKDB = "warehouse.duckdb"
 # where `make run` keeps samples away from real dumps
 SAMPLE_DUCKDB = "sample.duckdb"
-# dlt would make another name of any other
+# dlt would rename any other
 SCHEMA_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 # the variables there are, as macros/runs.sql has them for plain dbt
 VARIABLES = (
@@ -102,12 +102,12 @@ def variables(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """The variables as dbt resolves them: `overrides`, the project's own, then the package's.
 
     Raises:
-        ProjectError: there is no variable of that name, or its value cannot be meant.
+        ProjectError: there is no variable of that name, or its value makes no sense.
     """
     (_, ours), *layers = variable_layers(overrides)
     set_by_user = {name: value for _, values in layers for name, value in values.items()}
     for name in set_by_user:
-        # it would be without effect, and without a word
+        # dbt would ignore it silently
         if name.startswith("rep_ai_") and name not in VARIABLES:
             likely = get_close_matches(name, VARIABLES, 1)
             raise ProjectError(
@@ -208,7 +208,7 @@ def filled(value: Any, environment: Mapping[str, str]) -> Any:
             raise ValueError(f"the environment variable {name} is not set")
         return found
 
-    # nothing of it becomes HTML
+    # none of it becomes HTML
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701
     jinja.filters.update(dict.fromkeys(("as_native", "as_number", "as_bool"), str))
     flags = {"PROFILES_DIR": str(profiles_directory())}
@@ -254,13 +254,13 @@ def command(
 ) -> str:
     """What a shell in the working folder runs to call `rep-ai` or `dbt` on a target's database.
 
-    What leads this process there may be set for it alone, as `make` and schedulers do.
+    Variables that lead this process there may be set for it alone, as `make` and schedulers do.
     """
     here = {k: v for k, v in os.environ.items() if not k.startswith("REP_AI_")}
     usual = profile(environment=here)
     set_before = {}
     for name, path in (("PROJECT_DIR", directory()), ("PROFILES_DIR", profiles_directory())):
-        # set for this process alone it may be empty, and not so in the shell
+        # it may be set, or empty, for this process alone, and not in the shell
         if {f"DBT_{name}", f"DBT_ENGINE_{name}"} & os.environ.keys():
             set_before[f"DBT_{name}"] = _shown(path.absolute())
     if named := option_value("PROFILE"):
@@ -318,13 +318,13 @@ def make_target_path() -> None:
 
 
 def dbt(arguments: Sequence[str], *, target: str | None, say: Callable[[str], None]) -> int:
-    """Run dbt on the project, and `say` each line of its output; its exit code."""
+    """Run dbt on the project, and `say` each line of its output. Returns its exit code."""
     # dbt would not find a package whose virtual environment has moved
     package_directory()
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     command += ["--target", profile(target).target, "--project-dir", str(directory())]
     command += ["--profiles-dir", str(profiles_directory()), "--log-path", str(log_path())]
-    # what is read afterwards, whatever the environment says
+    # rep-ai reads these afterwards, whatever the environment says
     command += ["--target-path", str(target_path()), "--write-json"]
     has_colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     with subprocess.Popen(  # noqa: S603

@@ -28,7 +28,7 @@ from rep_ai.errors import EXIT_FAILED, RepAiError
 @setup.version_option
 def main() -> None:
     """Turn Rep.ai's nightly activity dumps into marts."""
-    # what cannot be written waits in a buffer, which tells a full output from a full disk
+    # a buffer keeps what cannot be written: so a full stdout is told from a full disk
     if isinstance(raw := sys.stdout.buffer, io.RawIOBase):
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(raw), sys.stdout.encoding, line_buffering=True
@@ -100,7 +100,7 @@ def _work(command: str, *, quiet: bool, as_json: bool, **options: Any) -> NoRetu
             run(outcome, observer, **options)
     except RepAiError as error:
         outcome.error = str(error)
-    # the others were said where they belong
+    # the other warnings are printed already
     for line in outcome.run_lines if outcome.talks else outcome.warnings():
         click.echo(f"warning: {line}", err=True)
     if as_json:

@@ -58,7 +58,7 @@ def handle_errors() -> Iterator[None]:
         OSError: the reader of a pipe has seen enough.
         click.ClickException, click.exceptions.Exit, click.Abort: click's own, as they are.
     """
-    # first, as an exception might strike anywhere in an import, and not all of them let it through
+    # first: a signal during an import may be swallowed by what is imported
     import rep_ai.commands.run  # noqa: F401
 
     try:
@@ -66,7 +66,7 @@ def handle_errors() -> Iterator[None]:
             try:
                 yield
             except Exception as error:
-                # DuckDB, for one, makes an error of its own of it
+                # DuckDB, for one, turns the interrupt into an error of its own
                 if came and not isinstance(error, click.exceptions.Exit):
                     raise KeyboardInterrupt from error
                 raise
@@ -90,7 +90,7 @@ def handle_errors() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Let a signal that asks to end do so in good order, as Ctrl-C does; the signals that came."""
+    """Let a signal that asks to end do so in good order, as Ctrl-C does. Yields those that came."""
     came: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> NoReturn:
@@ -126,11 +126,11 @@ def _advised(error: object) -> str:
 
 
 def _lost_output() -> str | None:
-    """Why what was printed cannot be written, if that is so; it is given up then."""
+    """Why what was printed cannot be written, or None; stdout is then given up."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        # else it fails once more at the end of the process
+        # without this it fails once more at the end of the process
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return error.strerror

@@ -78,7 +78,7 @@ def for_all(command: Callable[..., Any]) -> Callable[..., Any]:
             )
         from rep_ai.commands.organisations import run_all
 
-        # --target and --vars come again behind these, and the last one holds
+        # run_all appends its own --target and --vars; the last ones hold
         words = ["--quiet" if each == "-q" else each for each in context.meta[WORDS]]
         words = [each for each in words if each not in ("--all", "--")]
         sys.exit(run_all(context.command.name or "", words, parameters["target"], variables))
@@ -94,7 +94,7 @@ json_option = click.option(
 def ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and options of `ingest`, which `run` has too."""
 
-    # required, but for --all
+    # required without --all
     @click.argument("source", nargs=-1, metavar="SOURCE...")
     @target_option
     @vars_option

@@ -27,7 +27,7 @@ EXAMPLES = {
 
 
 def _show_versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Ours, and those of what we stand on."""
+    """Our version, and those of what we depend on."""
     if wanted and not context.resilient_parsing:
         from rep_ai.commands.doctor import versions
 

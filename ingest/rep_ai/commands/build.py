@@ -29,7 +29,7 @@ def build(
     """Build the marts, count their rows, and say what in the data is not as expected.
 
     Args:
-        outcome: filled as far as the build comes.
+        outcome: filled as far as the build gets.
         observer: told what is done while it is.
         destination: the database; the caller holds its lock.
         variables: those of the command line, for dbt.
@@ -40,7 +40,7 @@ def build(
     refresh = ["--full-refresh"] if full_refresh else []
     schema = settings["rep_ai_source_schema"]
     for before in _steps(destination, schema, step_days, anew=full_refresh):
-        # all is tested at the end
+        # tests run once, at the end
         step = [*refresh, "--exclude-resource-type", "test"]
         with observer.step(f"dbt build of the windows before {before}"):
             _dbt_build(outcome, observer, destination, step, {**variables, STEPS: str(before)})
@@ -101,9 +101,9 @@ def _dbt_build(
     if variables:
         arguments = [*arguments, "--vars", project.vars_text(variables)]
     results = project.target_path() / "run_results.json"
-    # else those of an earlier run would speak for one that did not come so far
+    # without this those of an earlier run would count where dbt ends before it writes its own
     results.unlink(missing_ok=True)
-    # the file stays as people read it
+    # the log file stays plain text
     log = ["--log-format", "json", "--log-format-file", "debug", "--log-level", "info"]
     started = perf_counter()
     code = project.dbt([*log, "build", *arguments], target=destination.target, say=of_dbt(observer))

@@ -37,13 +37,13 @@ PACKAGES = (
 )
 # names beside those of variables that the environment may set
 SETTINGS = ("DUCKDB", "DUCKDB_MEMORY", "PUBLISH", "TARGET", "TRACEBACK")
-# a disk with less is full before long
+# a disk with less room is full before long
 ROOM = 1 << 30
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-# what a bundle hides: values of such names, and what looks as these do
+# what a bundle hides: values under such names, and texts of such forms
 _SECRET = re.compile(r"USER|LOGNAME|PASS|TOKEN|SECRET|KEY|CREDENTIAL|CONNECTION_STRING|HOST")
 _NOT_OURS = (
-    # a file in a store may be called as anything
+    # a file in a store may have any name
     (re.compile(rf"({SCHEME.pattern})[^\s'\",;]+"), r"\1..."),
     (re.compile(r"[^\s'\"<>/@:=]+@[^\s'\"<>/@:,;]+"), "(address)"),
     (re.compile(r"\b(?=[\w-]*\d)[0-9a-fA-F][0-9a-fA-F-]{14,}\b"), "(id)"),
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
 
 
 def versions() -> Iterator[tuple[str, str]]:
-    """Ours, and those of what we stand on, as far as it is installed."""
+    """Our version, and those of what we depend on, as far as it is installed."""
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield "rep-ai", f"{version('rep-ai-marts')} ({system})"
     for name in PACKAGES:

@@ -76,7 +76,7 @@ def look(
         for part in packed(new):
             package = Package(part, ledger, major, max_bytes, retry_rejected, observer=observer)
             package.look()
-            # no more than counted: nothing of it is loaded
+            # only counted: nothing of it is loaded
             note(package, ledger, report, Observer())
             files += [_file(result, windows) for result in package.results]
     anew = _changed_models(destination.target, variables) if is_built else None
@@ -170,11 +170,11 @@ def _changed_models(target: str | None, variables: dict[str, Any]) -> list[str]:
 
 
 def _estimate(earlier: list[Row], size: int, *, is_partial: bool) -> Row:
-    """About how long a run would take, by those before it; None where nothing tells."""
+    """About how long a run would take, by those before it; None where there were none."""
     landed = [run for run in earlier if run["bytes"]][:RUNS]
     speed = sum(run["bytes"] for run in landed) / (sum(run["landing_ms"] for run in landed) or 1)
     built = [run["build_ms"] for run in earlier if run["build_ms"]]
-    # a full build is likely the longest that there was
+    # the longest build so far was most likely a full one
     build = (median(built[:RUNS]) if is_partial else max(built)) if built else None
     return {
         "landing_seconds": round(size / speed / 1000, 1) if speed else None,

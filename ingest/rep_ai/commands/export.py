@@ -18,7 +18,7 @@ from rep_ai.warehouse.database import Database
 from rep_ai.words import one_line
 
 MANIFEST = "manifest.json"
-# of the manifest: to be counted up where a reader has to know
+# version of the manifest: one more with each change that readers have to know of
 FORMAT = 1
 # rows that are fetched at once from a server
 ROWS = 20_000

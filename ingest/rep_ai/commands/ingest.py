@@ -80,7 +80,7 @@ def unsettled(
     new = []
     for file in files:
         status = ledger.states.get(file.state)
-        # without a time its state does not tell whether it changed
+        # a state without a time does not tell whether the file has changed
         is_new = status is None or file.modified_at is None
         if is_new or (status == REJECTED and retry_rejected):
             new.append(file)
@@ -92,7 +92,7 @@ def unsettled(
 
 
 def _forget(listing: Listing, ledger: Ledger, destination: Destination, schema: str) -> int:
-    """Note which rejected files the sources list no more, so that none of them waits; how many."""
+    """Note which rejected files the sources list no more, so that none waits. Returns how many."""
     listed = {file.url for file in listing.files}
     gone = [url for url in ledger.rejected if url not in listed and listing.covers(url)]
     rows = [(url, load_id) for url in gone for load_id in sorted(ledger.rejected[url])]

@@ -8,15 +8,15 @@ from rep_ai.errors import ProjectError
 from rep_ai.installed import OURS, PACKAGE, renew_links
 
 FILES = Path(__file__).resolve().parents[1] / "new_project"
-# what stands in those files for the project's name, and for the version of this package
+# placeholders in those files: the project's name, and the version of this package
 NAME, VERSION = "my_project", "0.0.0"
-# dbt has packages of its own that are called so, and wants no second one of a name
+# dbt's own packages have these names, and dbt takes no second one of a name
 _ENGINES = "duckdb|postgres|spark|snowflake|databricks|bigquery|redshift"
 _TAKEN = re.compile(rf"{PACKAGE}|dbt(_({_ENGINES}))?")
 
 
 def init(folder: Path) -> list[str]:
-    """Lay a project down in a folder that has none of its files; the names of these."""
+    """Lay a project down in a folder that has none of its files. Returns their names."""
     sources = {path.relative_to(FILES): path for path in sorted(FILES.rglob("*")) if path.is_file()}
     sources[Path("profiles.yml")] = OURS / "profiles.yml"
     if there := [str(name) for name in sources if (folder / name).exists()]:

@@ -17,7 +17,7 @@ from rep_ai.words import one_line
 
 NAME = "rep_ai.yml"
 KEYS = ("sources", "target", "database", "schema", "vars", "environment")
-# of the exit codes of all the first of these holds; 2 is wrong usage
+# the command ends with the first of these that an organisation ended with; 2 is wrong usage
 WORST = (EXIT_FAILED, 2, SOME_REJECTED, DONE)
 
 
@@ -118,10 +118,10 @@ def _organisation(name: str, settings: dict[str, Any], target: str | None) -> Or
 
 
 def run_all(command: str, words: Sequence[str], target: str | None, variables: Any) -> int:
-    """Run a command for each organisation, one after the other; the worst exit code.
+    """Run a command for each organisation, one after the other. Returns the worst exit code.
 
-    `words` are its options, in which --target and --vars do no harm: what `target` and `variables`
-    say for all of them comes behind, before what rep_ai.yml says of each.
+    `words` are its options. A --target and --vars among them do no harm, since those of each
+    organisation are appended: `target` and `variables`, else what rep_ai.yml says of it.
     """
     codes: dict[str, int] = {}
     documents: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def run_all(command: str, words: Sequence[str], target: str | None, variables: A
 
 
 def _run(organisation: Organisation, arguments: list[str], *, as_json: bool) -> tuple[int, str]:
-    """How a command ended, and its output if that is one document; the rest is handed on."""
+    """How a command ended, and its output if that is one document; other output is passed on."""
     said = ""
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "rep_ai", *arguments],

@@ -52,7 +52,7 @@ def quoted(text: object) -> str:
 
 
 def to_disk(path: Path) -> None:
-    """Else a power failure could leave the new name with nothing behind it."""
+    """Flush to disk: a power failure could leave the new name with nothing behind it."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Ingest; if the command says so, build the marts and publish a copy of them.
 
-    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run comes, and said
+    The outcome, whose `command` is `ingest` or `run`, is filled as far as the run gets, and printed
     if it `talks`. `variables` are those of the command line; `destination` is what dlt calls the
     place to load into, None the database of the target; windows of `step_days` days are built at a
     time; a copy of the marts replaces the file `copy`; `options` are the other ones of `ingest`.

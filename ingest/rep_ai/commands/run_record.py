@@ -19,7 +19,7 @@ from rep_ai.landing.urls import public
 from rep_ai.words import named, on_line, one_line
 
 LOG_NAME = "rep_ai.log"
-# a log that is longer is renamed, and a new one begun
+# a longer log is renamed, and a new one begun
 LOG_BYTES = 10_000_000
 _EPOCH = datetime(1970, 1, 1)
 
@@ -35,8 +35,8 @@ def recorded(
     """Note a run in the database and in the log, at its start and at its end.
 
     What cannot be noted is a warning of the run. A run that is killed leaves its row without an
-    end; the first run that knows the table has no row before its end. The caller holds the lock.
-    The error is noted in `outcome`, and what `observer` has of a landing that was broken off.
+    end; the run that makes the table has no row until its end. The caller holds the lock. `outcome`
+    gets the error, and what `observer` has of a landing that was broken off.
     """
     path = project.log_path() / LOG_NAME
     row: dict[str, Any] = {
@@ -64,7 +64,7 @@ def recorded(
             outcome.ingest = observer.report or outcome.ingest
             is_interrupt = isinstance(error, KeyboardInterrupt)
             outcome.error = INTERRUPTED if is_interrupt else one_line(error) or type(error).__name__
-            # what could not be noted mostly has the same cause
+            # a failure to note the start mostly has the same cause
             outcome.run_lines = []
             raise
         finally:

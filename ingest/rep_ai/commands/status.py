@@ -165,7 +165,7 @@ def _files(database: Database) -> Row:
     contents = {identity for _, identity in own}
     for url, row in latest.items():
         if (url, row["_delivery_id"]) in own:
-            # touched or fetched anew it is no copy of itself
+            # a file that was touched or fetched again is no copy of itself
             row["status"] = LOADED
         elif row["status"] == REJECTED and row["_delivery_id"] in contents:
             # a copy with a later time was loaded

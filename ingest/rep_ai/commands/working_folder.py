@@ -16,9 +16,9 @@ from rep_ai.landing.destinations import Destination
 def working_folder(destination: Destination, schema: str) -> Iterator[None]:
     """Keep a run's temporary files in one folder, and remove those of one that was killed.
 
-    It is named after the database and a schema, whose lock the caller holds, so that what lies
-    there is nobody's; and after the machine or container, as several may share the folder above.
-    An older rep-ai takes every unlocked `rep_ai_run_*` for stale, so it is called otherwise.
+    Its name has database and schema, whose lock the caller holds, so what lies there is left over;
+    and the machine, as several may share the parent. Not `rep_ai_run_*`: an older rep-ai removes
+    those.
     """
     whose = f"{socket.gethostname()} {os.geteuid()} {destination.name} {schema}"
     folder = Path(tempfile.gettempdir()) / f"rep_ai_work_{sha256(whose.encode()).hexdigest()[:16]}"

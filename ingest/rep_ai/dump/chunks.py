@@ -15,7 +15,7 @@ from rep_ai.dump.text import RejectedError, Text
 CHUNK_BYTES = 16 << 20
 # the first chunk teaches the shape of the entries
 FIRST_CHUNK_BYTES = 64 << 10
-# where no cut could be guessed
+# size of a chunk where no cut could be guessed
 FOUND_CHUNK_BYTES = 1 << 20
 # so many guesses cost about as much as to count the brackets
 GUESSES = 8
@@ -99,7 +99,7 @@ class Chunks:
             start, size = cut + 1, CHUNK_BYTES
 
     def _chunk(self, span: slice, brackets: tuple[bytes, bytes]) -> Chunk:
-        # careful reading comes after one that has seen each entry
+        # the careful reading follows one that has measured each entry
         if span.stop - span.start > (MAX_CHUNK_BYTES if self.careful else MAX_ENTRY_BYTES):
             raise RejectedError(TOO_LARGE)
 
@@ -109,7 +109,7 @@ class Chunks:
 
         is_damaged = bool(self.text.damage_within(span))
         if is_damaged:
-            # nobody else sees then whether it is JSON
+            # without this nobody checks that it is JSON
             msgspec.json.decode(framed(self.text.parsed), type=Raw)
         return Chunk(framed(self.text.raw), is_damaged)
 

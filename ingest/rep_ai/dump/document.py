@@ -36,7 +36,7 @@ _SEMVER = re.compile(
 
 
 class EqualKeysError(Exception):
-    """Chunks of one collection share a key, so that the last one cannot be told in time."""
+    """Chunks share a key: the last must win, but earlier rows are already yielded."""
 
 
 @dataclass
@@ -189,7 +189,7 @@ class Document:
 
     def _check_keys(self, hashes: "array[int]") -> None:
         """See that no key stands twice in a collection, at eight bytes a key."""
-        # of one piece the decoder has seen to it
+        # in one piece the decoder keeps the last of equal keys
         if not self.careful:
             distinct = pc.count_distinct(pa.array(hashes, pa.int64()))
             if distinct.as_py() < len(hashes):

@@ -28,7 +28,7 @@ class Collection:
 HEADER_FIELDS = ("version", "start_time", "end_time")
 
 
-# of columns, by the names that DuckDB and PostgreSQL have for them
+# types of columns, by the names that DuckDB and PostgreSQL have for them
 TYPES = {
     "text": pa.string(),
     "bigint": pa.int64(),
@@ -47,7 +47,7 @@ def _read() -> dict[str, dict[str, Any]]:
 
 def _schema(table: dict[str, Any]) -> pa.Schema:
     types = {each["name"]: TYPES[each.get("data_type", "text")] for each in table["columns"]}
-    # comes with a load
+    # dlt adds it with each load
     types.pop("_dlt_load_id", None)
     return pa.schema(list(types.items()))
 
@@ -63,10 +63,10 @@ def _collections() -> tuple[Collection, ...]:
 
 
 _LISTED = _read()
-# the columns of each, whatever the data is
+# the columns of each table, which never depend on the data
 RAW_TABLES: dict[str, pa.Schema] = {name: _schema(table) for name, table in _LISTED.items()}
-# those of records, which have a place in their document
+# the tables of records: each row has a position in its document
 RECORD_TABLES = {name: each for name, each in RAW_TABLES.items() if "_position" in each.names}
 COLLECTIONS = _collections()
-# of the raw tables: one more where a table or a column comes; 1 is that of rep-ai 0.1.0
+# of the raw tables: one more with each new table or column; 1 is that of rep-ai 0.1.0
 VERSION: int = _LISTED["_schema_version"]["config"]["meta"]["version"]

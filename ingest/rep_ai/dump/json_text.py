@@ -53,7 +53,7 @@ def quoted(text: str) -> str:
 
 
 def flaw(what: str, text: str | None) -> str | None:
-    """Why not every database can hold a text, if so."""
+    """Why some databases cannot hold a text, or None."""
     if text is None or (match := _FLAW.search(text)) is None:
         return None
     return f"{what} holds {'a NUL character' if match[0] == chr(0) else 'half a surrogate pair'}"

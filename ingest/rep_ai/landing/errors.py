@@ -23,7 +23,7 @@ class LoadError(RepAiError):
 
 
 class SourceError(RepAiError):
-    """A source or a file that cannot be had."""
+    """A source or a file that cannot be read."""
 
     def __init__(self, where: str, what: str, to_do: str = "") -> None:
         """Keep names with line breaks on the line."""
@@ -31,7 +31,7 @@ class SourceError(RepAiError):
 
 
 class ChangedError(SourceError):
-    """A file that changed while it was read: what it gave does not hold."""
+    """A file that changed while it was read: what was read of it does not count."""
 
     def __init__(self, where: str) -> None:
         """Say of which file it is."""

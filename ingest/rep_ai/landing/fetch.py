@@ -25,7 +25,7 @@ from rep_ai.landing.urls import why
 
 MAX_DOCUMENT_BYTES = 16 << 30
 
-# isal's types say less than it does
+# isal's types lack what is used here
 _open_gzip: Any = igzip.IGzipFile
 _GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 _GZIP = b"\x1f\x8b"
@@ -36,9 +36,9 @@ _COPY_BYTES = 1 << 20
 _ZSTD_BYTES = 4 << 10
 _TOO_LARGE = "the document is larger than {:,} bytes; raise --max-bytes if that is right"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# store -> what the latest failed fetches in a row have cost
+# store -> seconds that the latest failed fetches in a row took
 _lost_seconds: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-# what failed fetches in a row may cost before the store's other files are not tried
+# seconds of failed fetches in a row after which the store is given up
 _PATIENCE_SECONDS = 120
 
 
@@ -88,7 +88,7 @@ def decompressed(file: SourceFile, max_bytes: int = MAX_DOCUMENT_BYTES) -> Itera
 
 
 def _fetch(file: SourceFile, path: str) -> None:
-    """Bring a file to disk, and see that the store lists the same state of it by then."""
+    """Bring a file to disk, and check that the store still lists the same state of it."""
     if _lost_seconds.get(file.fs, 0) > _PATIENCE_SECONDS:
         raise TimeoutError("not tried, since the store failed again and again; run again")
     started = perf_counter()
@@ -100,7 +100,7 @@ def _fetch(file: SourceFile, path: str) -> None:
         _lost_seconds[file.fs] = _lost_seconds.get(file.fs, 0) + perf_counter() - started
         raise
     _lost_seconds.pop(file.fs, None)
-    # a listing may tell more, and more precisely, than what is said of a single file
+    # a listing may tell more, and more precisely, than a question for a single file
     after = info.get("size"), modified_at(file.fs, info)
     for old, new in zip(file.state[1:], after, strict=True):
         both = [m.replace(microsecond=0) if isinstance(m, datetime) else m for m in (old, new)]
@@ -109,7 +109,7 @@ def _fetch(file: SourceFile, path: str) -> None:
 
 
 def _unpack(raw: BufferedReader, document: IO[bytes], max_bytes: int) -> bool:
-    """Decompress a file, or raise BrokenError; whether it was compressed at all."""
+    """Decompress a file, or raise BrokenError. Returns whether it was compressed at all."""
     start = raw.read(4)
     raw.seek(0)
     blocks = None

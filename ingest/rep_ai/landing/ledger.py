@@ -36,7 +36,7 @@ def read(destination: Destination, schema: str) -> Ledger:
 
 
 def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
-    """What completed loads have seen, by a cursor of the destination that may change nothing."""
+    """What completed loads have seen, read by a cursor that needs to change nothing."""
     ledger = Ledger()
     present = destination.columns(cursor, schema, _NAMES)
     if not {"deliveries", "_dlt_loads"} <= present.keys():
@@ -65,7 +65,7 @@ def look(destination: Destination, cursor: Any, schema: str) -> Ledger:
             ledger.contents[delivery_id] = url
         ledger.seen.add((state, delivery_id))
     for state, delivery_id in ledger.seen:
-        # nothing waits where another copy was loaded
+        # rejected here, but a copy was loaded
         if ledger.states[state] == REJECTED and delivery_id in ledger.contents:
             ledger.states[state] = DUPLICATE
     return ledger

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # files of at least so many bytes in all make a package
 PACKAGE_BYTES = 256 << 20
-# so long before its window ends may a file have been written: clocks and zones differ
+# a file may be this much older than the end of its window: clocks and zones differ
 MOST_AHEAD = timedelta(hours=48)
 
 
@@ -64,7 +64,7 @@ class Package:
         retry_rejected: note files again that an earlier run rejected.
         observer: told what is done while it is.
         results: what became of the files, once `load` has ended.
-        unchanged: the same of files that turned out as the ledger has them; nothing is noted.
+        unchanged: the same of files that are as the ledger has them; nothing is noted of them.
         failed: files that could not be read, each with a line that says why.
     """
 
@@ -77,7 +77,7 @@ class Package:
     results: list[FileResult] = field(default_factory=list, init=False)
     unchanged: list[FileResult] = field(default_factory=list, init=False)
     failed: list[tuple[SourceFile, str]] = field(default_factory=list, init=False)
-    # what a try that had to be given up found out, by delivery id or url
+    # learned by tries that were given up, by delivery id or url
     _careful: set[str] = field(default_factory=set, init=False)
     _rejections: dict[str, str] = field(default_factory=dict, init=False)
     _changed: dict[str, str] = field(default_factory=dict, init=False)
@@ -167,7 +167,7 @@ class Package:
 
 
 def _too_early(file: SourceFile, header: Header) -> str | None:
-    """Why a file cannot tell of its whole window, if so: it was written long before its end."""
+    """Why to reject a file written long before its window ended, or None."""
     end = datetime.fromtimestamp((read_time(header.end_time) or 0) / 1000, UTC).replace(tzinfo=None)
     written = file.modified_at or datetime.now(UTC).replace(tzinfo=None)
     if end - written <= MOST_AHEAD:

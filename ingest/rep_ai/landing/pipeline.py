@@ -9,9 +9,9 @@ NAME = "rep_ai"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "extract": {"next_item_mode": "fifo"},
-    # the files live shorter than it takes to compress them
+    # the files are read at once: compressing them would take longer than it saves
     "data_writer": {"compression": "none"},
-    # a job that is tried again may have been committed before, and no filter tells its rows apart
+    # a retried job may have committed already, and nothing tells its rows apart
     "load": {"raise_on_max_retries": 1},
     "runtime": {"dlthub_telemetry": False, "intercept_signals": False, "log_level": "CRITICAL"},
 }
@@ -30,7 +30,7 @@ def library(
         configuration: what dlt's own variables of the environment may say otherwise; None: they
             are not read.
     """
-    # a .dlt in the working directory is not even read
+    # so that a .dlt in the working directory is not even read
     os.environ["DLT_PROJECT_DIR"] = folder
     import dlt
     from dlt.common.configuration.container import Container
@@ -39,7 +39,7 @@ def library(
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
     context: Any = Container()[PluggableRunContext]
-    # else an id for the telemetry that is off is left there
+    # without this dlt writes an id for its telemetry there, though that is off
     context.context._global_dir = folder
     providers: list[Any] = [CustomLoaderDocProvider(NAME, lambda: {**_SETTINGS, **settings})]
     if configuration is not None:

@@ -10,7 +10,7 @@ from rep_ai.dump.document import Header, read_time
 from rep_ai.landing.sources import SourceFile
 
 LOADED, DUPLICATE, REJECTED = "loaded", "duplicate", "rejected"
-# of files that have no row in `deliveries`
+# statuses of files that have no row in `deliveries`
 UNCHANGED, FAILED = "unchanged", "failed"
 
 
@@ -38,7 +38,7 @@ class Report:
     known: int = 0  # of these, need not be read
     still_rejected: int = 0  # passed over because an earlier run rejected them
     passed_over: Sequence[str] = ()  # in folders, under names that no pattern takes
-    not_dumps: int = 0  # their names say so
+    not_dumps: int = 0  # their names say that they are no dumps
     gone: int = 0  # an earlier run rejected them, and the sources list them no more
     loaded: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
@@ -84,10 +84,10 @@ class Observer:
         """The files are read; their rows go into the database now."""
 
     def ended(self, file: SourceFile, status: str, reason: str | None, rows: int) -> None:
-        """What becomes of a file is settled; of one that failed the reason names it."""
+        """It is settled what becomes of a file; where it failed, the reason names it."""
 
     def building(self, done: int, total: int, at_work: str) -> None:
-        """So many models and tests of all are done, and one is at work."""
+        """So many of all models and tests are done, and one is running."""
 
     def say(self, text: str) -> None:
         """Show a line that another program or the run itself wrote."""

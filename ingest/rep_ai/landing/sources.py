@@ -95,12 +95,12 @@ class Listing:
     _looked_at: list[re.Pattern[str]] = field(default_factory=list)
 
     def begin(self, url: str, *, is_glob: bool) -> None:
-        """A source is listed as a whole from now on."""
+        """Note that this source is listed as a whole."""
         expression = glob_translate(url) if is_glob else re.escape(url.rstrip("/"))
         self._looked_at.append(re.compile(expression))
 
     def takes(self, url: str, *, in_folder: bool, by_glob: bool) -> bool:
-        """Whether a file counts by its name; what does not is noted, and what is named counts."""
+        """Whether a file counts by its name (a source itself always does); else note it."""
         name = url.rpartition("/")[2]
         if not in_folder and not by_glob:
             return True
@@ -114,7 +114,7 @@ class Listing:
         return False
 
     def covers(self, url: str) -> bool:
-        """Whether a file of this URL would be in `files` if it were there, or is known as none."""
+        """Whether a file of this URL, if it existed, would be in `files` or `not_dumps`."""
         name = url.rpartition("/")[2]
         above = [url]
         if _is_no_dump(name) or _matches(name, self.patterns):
@@ -148,7 +148,7 @@ def find(sources: Sequence[str], patterns: Sequence[str] = PATTERNS) -> Listing:
                 f"no dump file here (looked for {', '.join(patterns)}{there})",
                 "check the path, or name the files with --pattern",
             )
-        # names that differ may have one URL
+        # two names may have the same URL
         files.update(((file.url, file.path), file) for file in found)
     listing.files = [files[name] for name in sorted(files)]
     # another source may name what a folder passes over
@@ -177,7 +177,7 @@ def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
     fs.invalidate_cache()
     is_glob = False
     try:
-        # a path that exists is meant as it stands, brackets and all
+        # a path that exists is no glob, whatever brackets it has
         infos = [_answer(partial(fs.info, path))]
     except FileNotFoundError as error:
         infos = list(fs.glob(path, detail=True).values()) if _is_glob(path) else []
@@ -185,7 +185,7 @@ def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
             raise
         is_glob = True
     listing.begin(_url(fs, source, path), is_glob=is_glob)
-    # else a folder that cannot be read would pass for an empty one
+    # without this a folder that cannot be read would pass for an empty one
     strict = {"on_error": "raise"} if type(fs).find is AbstractFileSystem.find else {}
     for info in infos:
         in_folder = info["type"] == "directory"
@@ -201,12 +201,12 @@ def _find_in_store(source: str, listing: Listing) -> Iterator[SourceFile]:
 
 
 def _prepare_drivers() -> None:
-    """Set what the drivers of stores leave open; fsspec's own configuration goes before."""
+    """Set what the drivers of stores leave open; fsspec's own configuration takes precedence."""
     import aiohttp
 
-    # what fails is told once, in one line, not by logged tracebacks too
+    # errors are told once, in one line: no logged tracebacks beside it
     logging.getLogger().addHandler(logging.NullHandler())
-    # a look at the kind of a bucket, which takes a minute where gRPC is blocked
+    # spares a look at the kind of a bucket, which takes a minute where gRPC is blocked
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     # a large file may take longer than the five minutes that aiohttp gives to any answer
     timeout = aiohttp.ClientTimeout(
@@ -218,7 +218,7 @@ def _prepare_drivers() -> None:
 
 
 def _answer(ask: Callable[[], Any]) -> Any:
-    """What a store says, if it does so in time; the driver's thread is left to itself else."""
+    """The store's answer, or TimeoutError; the driver's thread is then abandoned."""
     answer: Future[Any] = Future()
 
     def listen() -> None:
@@ -254,7 +254,7 @@ def _find_locally(path: str, listing: Listing) -> Iterator[SourceFile]:
             try:
                 status = found.stat()
             except OSError:
-                # what is wrong is told when it is read
+                # reading it will tell what is wrong
                 yield SourceFile(url, None, None, fs, path)
                 continue
             if stat.S_ISREG(status.st_mode):
@@ -284,7 +284,7 @@ def _is_glob(path: str) -> bool:
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    # what a user writes is meant as it stands
+    # patterns of the user count as written, capitals included
     name = name.lower() if tuple(patterns) == PATTERNS else name
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 

@@ -20,9 +20,9 @@ from rep_ai.landing.raw_tables import TABLES
 WRITTEN = {
     name: RAW_TABLES[name] for name in ("retirements", "known_types", "runs", "_schema_version")
 }
-# for ourselves: rows of `deliveries` that tell of rejected files which the sources list no more
+# not public: rows of `deliveries` of rejected files that the sources list no more
 GONE = pa.schema([("file_url", pa.string()), ("load_id", pa.string()), ("_at", pa.timestamp("us"))])
-# which loads a version of the parser of user agents has seen through
+# loads whose user agents a parser version has parsed
 PARSED_LOADS = pa.schema([("load_id", pa.string()), ("parser_version", pa.string())])
 OUR_TABLES = {
     **WRITTEN,
@@ -48,7 +48,7 @@ def bring_up_to_date(destination: Destination, schema: str) -> bool:
             stored = _stored_version(cursor, destination.place(cursor, schema, "_schema_version"))
         missing = {}
         for table, columns in {**TABLES, **OUR_TABLES}.items():
-            # those of loads come with them
+            # the tables of loads are made by loads
             known = present.get(table, columns.names if table in TABLES else ())
             if new := [column for column in columns if column.name not in known]:
                 missing[table] = pa.schema(new)
@@ -82,7 +82,7 @@ def rep_ai_version() -> str | None:
 def write(
     destination: Destination, schema: str, table: str, rows: Sequence[tuple[str | None, ...]]
 ) -> None:
-    """`append` for a caller without the lock, to tables of any version, if there are any."""
+    """Call `append` without holding the lock; there have to be raw tables, of any version."""
     with destination.lock(schema):
         if not bring_up_to_date(destination, schema):
             raise DestinationError("nothing is loaded yet: rep-ai run SOURCE")

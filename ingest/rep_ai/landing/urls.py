@@ -25,7 +25,7 @@ _USERLESS = {"s3", "s3a", "gs", "gcs"}
 
 
 def check(url: str) -> None:
-    """Refuse a URL that a driver would misread, and tell parts of a password then.
+    """Refuse URLs that drivers misread: their errors leak parts of a password.
 
     Raises:
         SourceError: the URL is to be written in another way.

@@ -29,7 +29,7 @@ MAX_LENGTH = 8192
 # user agents that are parsed at once
 BATCH = 10_000
 
-# to be counted up with every change of device_classes.yml
+# one more with every change of device_classes.yml
 _RULES = 1
 
 
@@ -51,7 +51,7 @@ def _parser() -> "Parser":
     from ua_parser import Parser, load_lazy_builtins
     from ua_parser.regex import Resolver
 
-    # takes time in proportion to the text, whatever that is; Python's own expressions do not
+    # its time grows with the length of any text; that of Python's own expressions may explode
     return Parser(Resolver(load_lazy_builtins()))
 
 
@@ -100,10 +100,13 @@ def _device_class(text: str, found: "Result") -> str | None:
 
 
 def complete(destination: Destination, schema: str, observer: Observer) -> int:
-    """Add what completed loads have brought and this version of the parser has not seen; how many.
+    """Add the user agents of completed loads that this parser version has not parsed yet.
 
-    The caller holds the lock. One transaction where there is such a thing, and what a kill leaves
-    undone, the next run does. In a schema without raw tables nothing is done.
+    The caller holds the lock. It is one transaction where the destination has any; what a kill
+    leaves undone, the next run does. In a schema without raw tables nothing is done.
+
+    Returns:
+        How many were added.
     """
     with cursor_of(destination, schema) as cursor:
         if not destination.columns(cursor, schema, ["_user_agent_loads"]):
@@ -112,7 +115,7 @@ def complete(destination: Destination, schema: str, observer: Observer) -> int:
             destination.place(cursor, schema, name)
             for name in ("_dlt_loads", "_user_agent_loads", "deliveries")
         )
-        # what is added here may be a load as well
+        # adding rows here may be a load of its own
         unseen = (
             f"select distinct load_id from {completed} as loads where status = 0 and "
             f"load_id in (select _dlt_load_id from {deliveries}) and "

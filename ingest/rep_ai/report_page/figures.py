@@ -1,4 +1,4 @@
-"""What the page shows, as the marts hold it: the answers to queries.yml, put together."""
+"""What the page shows, as the marts hold it: the answers to queries.yml, combined."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta

@@ -138,7 +138,7 @@ def _visitor(seed: int, number: int) -> Visitor:
 def _sessions(
     rng: Random, window: Window, count: int, population: int, seed: int
 ) -> tuple[list[Session], int]:
-    """The sessions of the groups that begin on this day; the number of visitors known after it."""
+    """The sessions of the groups that begin on this day, and how many visitors are known then."""
     random, ids = rng.random, uuids(rng)
     known: dict[int, Visitor] = {}
     sessions: list[Session] = []

@@ -24,7 +24,7 @@ __all__ = [
     "tables",
 ]
 
-# what dbt's targets call what dlt's credentials have under another name
+# dbt's names of settings -> dlt's, where they differ; a kind without an entry is refused
 _OF_DBT = {
     "snowflake": {"account": "host", "user": "username"},
     "redshift": {"user": "username", "pass": "password", "dbname": "database"},
@@ -87,7 +87,7 @@ def of_target(target: str | None) -> Destination:
 
 
 def _of_dbt(kind: str, output: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a target as dlt has them; what dlt does not know does no harm."""
+    """The settings of a target by dlt's names; those that dlt does not know do no harm."""
     names = _OF_DBT[kind]
     credentials = {names.get(name, name): each for name, each in output.items() if each}
     if path := output.get("keyfile"):

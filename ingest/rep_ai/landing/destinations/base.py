@@ -23,7 +23,7 @@ from rep_ai.landing.errors import (
 )
 from rep_ai.landing.urls import public
 
-# what a load that did not complete has left, a run elsewhere may still be at work on for so long
+# a run elsewhere may still be writing rows of an incomplete load until they are this old
 STALE_SECONDS = 24 * 3600
 
 
@@ -68,7 +68,7 @@ class Destination:
         if self.needs_sql and not hasattr(client, "get_storage_tables"):
             raise UnpreparedError(f"{kind} has no SQL", to_do="name a database, or filesystem")
         self.name = f"{kind} {public(str(client.config))}"
-        # it is first choice nowhere, and the fastest wherever it is taken
+        # no destination prefers it, and it is the fastest wherever it is taken
         if "parquet" in (client.capabilities.supported_loader_file_formats or ()):
             self.file_format = "parquet"
 
@@ -118,14 +118,14 @@ class Destination:
         return _Connection(client)
 
     def connect_to_read(self, schema: str = "") -> Any:
-        """The same, for the commands that show what is there, but nothing can be changed by it."""
+        """The same, for commands that show what is there: nothing can be changed by it."""
         raise UnpreparedError(
             f"this command reads DuckDB and PostgreSQL, not {self.kind}",
             to_do="ask the database itself",
         )
 
     def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
-        """The columns of those of some raw tables that are there."""
+        """The columns of those of the named raw tables that exist."""
         found = cursor.client.get_storage_tables(names)
         return {table: {name.lower() for name in columns} for table, columns in found if columns}
 
@@ -153,12 +153,12 @@ class Destination:
             self.append(cursor, schema, table, rows)
 
     def transaction(self, cursor: Any) -> Any:
-        """Let statements count together; most of these databases have no such thing."""
+        """Let statements count together, which most of these databases cannot."""
         del cursor
         return nullcontext()
 
     def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
-        """Remove the rows of loads that never completed, and that no run can be at work on."""
+        """Remove the rows of loads that never completed, unless a run may still be writing them."""
         loads = self.place(cursor, schema, "_dlt_loads")
         # the id of a load is the second it began at
         latest = int(time.time() - STALE_SECONDS)
@@ -172,7 +172,7 @@ class Destination:
     # ------------------------------------------------------------------------------------------ dlt
 
     def _client(self, schema: str) -> Any:
-        """What dlt itself works with."""
+        """The client by which dlt itself works."""
         with said(self.kind):
             pipeline.library(os.devnull, self.settings, self.configuration)
             from dlt.common.schema import Schema
@@ -204,7 +204,7 @@ class Destination:
 
         def marked() -> Iterator[Any]:
             nonlocal largest
-            # where it is given up halfway, the file that is being read is let go of at once
+            # where the load is given up halfway, the file that is being read is closed at once
             with closing(batches):
                 for table, rows in batches:
                     largest = max(largest, rows.nbytes)
@@ -240,7 +240,7 @@ class Destination:
         return Reference.from_reference(self.kind)
 
     def _deliver(self, dlt_pipeline: Any, schema: str, largest: int) -> None:
-        """Let dlt load a package, whose largest batch has so many bytes."""
+        """Let dlt load what is normalized; the largest batch has so many bytes."""
         dlt_pipeline.load(self.dlt_destination(), raise_on_failed_jobs=True)
 
 
@@ -266,7 +266,7 @@ class _Connection:
 
 @contextmanager
 def said(kind: str) -> Iterator[None]:
-    """Say in a line, as an UnpreparedError, whatever keeps dlt from a destination."""
+    """Turn whatever keeps dlt from a destination into an UnpreparedError of one line."""
     from dlt.common.configuration.exceptions import ConfigFieldMissingException, flatten_traces
     from dlt.common.destination.exceptions import UnknownDestinationModule
     from dlt.common.exceptions import DltException, MissingDependencyException
@@ -277,7 +277,7 @@ def said(kind: str) -> Iterator[None]:
     except ConfigFieldMissingException as error:
         tried = [each.key for f in error.fields for each in flatten_traces(error.traces[f])]
         names = dict.fromkeys(key for key in tried if key.startswith(prefix))
-        # those of single settings say more than that of all
+        # the names of single settings say more than that of all credentials
         single = [name for name in names if name != f"{prefix}CREDENTIALS"] or list(names)
         raise UnpreparedError(
             f"{kind} is not configured", to_do=f"set {', '.join(single) or prefix + '...'}"
@@ -299,7 +299,7 @@ def said(kind: str) -> Iterator[None]:
 
 @contextmanager
 def cursor_of(destination: Destination, schema: str) -> Iterator[Any]:
-    """Connect for a `with` block, and say in a line what goes wrong in it."""
+    """Connect for a `with` block, and turn what goes wrong in it into a LoadError of one line."""
     with closing(destination.connect(schema)) as connection:
         try:
             yield connection.cursor()

@@ -1,4 +1,4 @@
-"""What is reached by a driver of our own, in plain SQL, faster than by dlt's means."""
+"""Databases that we reach in plain SQL by a driver, faster than by dlt's means."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ class Database(Destination):
     file_format = "parquet"
 
     def columns(self, cursor: Any, schema: str, names: list[str]) -> dict[str, set[str]]:
-        """The columns of those of some raw tables that are there."""
+        """The columns of those of the named raw tables that exist."""
         cursor.execute(
             "select table_name, column_name from information_schema.columns "
             f"where table_catalog = current_database() and table_schema = '{schema}'"

@@ -16,7 +16,7 @@ from rep_ai.landing.errors import BusyError, DestinationError
 # BI tools lag behind the newest storage format
 STORAGE = "v1.4.0"
 _CONFIG: dict[str, Any] = {"storage_compatibility_version": STORAGE}
-# enough for batches of usual size; one is larger only where an entry is
+# enough unless one entry alone is larger than a usual batch
 LOAD_MEMORY, USUAL_BATCH_BYTES = "400MB", 64 << 20
 # seconds that another program may have the file open before a run, or a reader, gives up
 WRITER_PATIENCE, READER_PATIENCE = 60, 10
@@ -68,7 +68,7 @@ class DuckDB(Database):
         return None
 
     def _open(self, patience: float, **options: Any) -> Any:
-        """DuckDB refuses a file at once that another process has open, if one of them writes."""
+        """Open it, and wait while another process has it open: DuckDB refuses it at once."""
         import duckdb
 
         latest = time.monotonic() + patience
@@ -101,9 +101,9 @@ class DuckDB(Database):
         from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
         credentials = DuckDbCredentials(connection or str(self.path))
-        # else DuckDB keeps what it has written until most of the machine's memory is taken
+        # without this DuckDB keeps what it has written until most of the memory is taken
         credentials.global_config = {"memory_limit": LOAD_MEMORY} if is_bounded else {}
-        # a table at a time takes both less memory and no longer: DuckDB uses every core for it
+        # one table at a time takes less memory, and no more time: DuckDB uses every core for it
         return dlt.destinations.duckdb(credentials, loader_parallelism_strategy="sequential")
 
     def _deliver(self, dlt_pipeline: Any, schema: str, largest: int) -> None:

@@ -47,7 +47,7 @@ class Filesystem(Database):
         self._fs, root = self.client.fs_client, str(self.client.bucket_path).rstrip("/")
         self._root = root.removesuffix(f"/{LOADING}")
         self._is_local = isinstance(self._fs, LocalFileSystem)
-        # what bears it is nobody's but ours where the lock is held
+        # while the lock is held, files named so are of this run, or of one that was killed
         whose = f"{socket.gethostname()} {self.lock_path}"
         self._machine = hashlib.sha256(whose.encode()).hexdigest()[:8]
 
@@ -71,7 +71,7 @@ class Filesystem(Database):
         return now
 
     def complete(self, schema: str, loaded: Any) -> None:
-        """Bring the files of a load to their tables, and say at last that it is complete."""
+        """Move the files of a load to their tables, and then note that it is complete."""
         load_id = loaded.load_id
         for job in loaded.jobs["completed_jobs"]:
             table, file = job.job_file_info.table_name, job.job_file_info.file_id
@@ -128,7 +128,7 @@ class Filesystem(Database):
             self.append(cursor, schema, table, columns.empty_table())
 
     def clear(self, cursor: Any, schema: str, tables: list[str]) -> None:
-        """Remove what loads have left that never completed, and that no run can be at work on."""
+        """Remove files of loads that never completed, unless a run may still be writing them."""
         cursor.execute(f"select load_id from {self.place(cursor, schema, '_dlt_loads')}")
         completed = {load_id for (load_id,) in cursor.fetchall()}
         for folder in [LOADING, *(f"{schema}/{table}" for table in tables)]:
@@ -139,7 +139,7 @@ class Filesystem(Database):
             self._show(cursor, schema, table)
 
     def _is_dead(self, path: str, completed: Any) -> bool:
-        """Whether a file or folder is of a load that has not completed and that nobody is at."""
+        """Whether a file or folder is of an incomplete load that no run can still be writing."""
         seconds, fraction, machine, *_ = f"{path.rpartition('/')[2]}..".split(".")
         if f"{seconds}.{fraction}" in completed or not seconds.isdecimal():
             return False
@@ -173,7 +173,7 @@ class Filesystem(Database):
     def _show(self, cursor: Any, schema: str, table: str) -> None:
         """Make the view of a table."""
         files = [path for path in self._list(f"{schema}/{table}") if path.endswith(".parquet")]
-        # what else lies there, a file of the system say, may be called as anything
+        # other files there, such as the system's, may have any name
         view = f'{schema}."{table.replace(chr(34), chr(34) * 2)}"'
         if not files:
             cursor.execute(f"drop view if exists {view}")

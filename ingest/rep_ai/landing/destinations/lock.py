@@ -15,7 +15,7 @@ from rep_ai.landing.errors import DestinationError
 
 @contextmanager
 def file_lock(path: Path, of: str) -> Iterator[IO[str]]:
-    """Hold a lock file while a `with` block runs; whose it is stands in it, as no library has it.
+    """Hold a lock file during a `with` block; its holder is written in it, which no library does.
 
     Args:
         path: the file, which is made.
@@ -32,7 +32,7 @@ def file_lock(path: Path, of: str) -> Iterator[IO[str]]:
             file.truncate(0)
             os.write(file.fileno(), f"{holder()}\n".encode())
         except BlockingIOError:
-            # a holder that has only just come is still to write its name
+            # a holder that has only just taken it is still to write its name
             time.sleep(0.1)
             file.seek(0)
             raise DestinationError(

@@ -135,7 +135,7 @@ class Postgres(Database):
             return connection
 
     def _is_shared(self, connection: Any) -> bool:
-        """Whether a session of ours is given several of the server's, or two of ours the same.
+        """Whether one session of ours gets several of the server's, or two of ours the same one.
 
         The pooler may give the one that was used last, or first, and to other clients meanwhile.
         """
@@ -169,7 +169,7 @@ class Postgres(Database):
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
         from dlt.destinations.impl.postgres.postgres import PostgresParquetCopyJob
 
-        # else a file is read into memory whole, and one without rows fails
+        # without this a file is read into memory whole, and one without rows fails
         PostgresParquetCopyJob._ingest_per_rowgroup = True
 
         address = urlencode(self._address, quote_via=quote)
@@ -191,7 +191,7 @@ class Postgres(Database):
 
 
 def _ask(connection: Any, *values: str) -> Any:
-    """Values of the server, and the number of the process that says them."""
+    """Values of the server, and the number of its process that answers."""
     with connection.cursor() as cursor:
         cursor.execute(f"select {', '.join([*values, 'pg_backend_pid()'])}")
         return cursor.fetchone()
