@@ -58,7 +58,7 @@ with DAG(
     )
     status = BashOperator(
         task_id="status",
-        bash_command=f"{BIN}/rep-ai status --max-age 28h --within 30d",
+        bash_command=f"{BIN}/rep-ai status --max-age 26h --within 30d",
         cwd=PROJECT,
         # whether or not all is built
         trigger_rule="all_done",

@@ -33,7 +33,7 @@ with DAG(
     )
     status = BashOperator(
         task_id="status",
-        bash_command=f"{BIN}/rep-ai status --max-age 28h --within 30d",
+        bash_command=f"{BIN}/rep-ai status --max-age 26h --within 30d",
         cwd=PROJECT,
         retries=0,
         # whether or not the run has failed

@@ -48,7 +48,7 @@ def raw_tables() -> Iterator[dg.MaterializeResult]:
 @dg.asset(deps=[models], group_name="rep_ai")
 def last_night() -> None:
     """Fails where the newest window is late, a night is missing or a rejected file waits."""
-    rep_ai("status", "--max-age", "28h", "--within", "30d")
+    rep_ai("status", "--max-age", "26h", "--within", "30d")
 
 
 night = dg.define_asset_job("night", selection=dg.AssetSelection.all())

@@ -28,7 +28,7 @@ def run() -> None:
 @task
 def status() -> None:
     """Fail where the newest window is late, a night is missing or a rejected file waits."""
-    if code := rep_ai("status", "--max-age", "28h", "--within", "30d"):
+    if code := rep_ai("status", "--max-age", "26h", "--within", "30d"):
         raise RuntimeError(f"rep-ai status ended with {code}")
 
 

@@ -224,7 +224,7 @@ main.command("restore", help="Bring a retired delivery back into the marts.")(
     "--max-age",
     callback=duration,
     metavar="DURATION",
-    help="It is a problem if the newest window ended longer ago, such as 28h; implies --check.",
+    help="It is a problem if the newest window ended longer ago, such as 26h; implies --check.",
 )
 @click.option(
     "--within",

@@ -129,9 +129,9 @@ def ingest_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
-    """Read an option such as 28h."""
+    """Read an option such as 26h."""
     if value is None:
         return None
     if match := re.fullmatch(r"(\d{1,6})([hdw])", value):
         return int(match[1]) * timedelta(hours={"h": 1, "d": 24, "w": 7 * 24}[match[2]])
-    raise click.BadParameter("give a whole number of hours, days or weeks: 28h, 2d, 4w")
+    raise click.BadParameter("give a whole number of hours, days or weeks: 26h, 2d, 4w")

@@ -21,7 +21,7 @@ EXAMPLES = {
     "retire": "rep-ai retire 2026-03-01.json --reason 'a test of the vendor'",
     "run": "rep-ai run s3://bucket/dumps --quiet",
     "sample": "rep-ai sample sample_dumps --days 30",
-    "status": "rep-ai status --max-age 28h --within 30d",
+    "status": "rep-ai status --max-age 26h --within 30d",
     "types": "rep-ai types --add action:SCREEN_SHARE",
 }
 

@@ -100,7 +100,7 @@ def test_the_failure_of_one_does_not_stop_the_others(project: Path) -> None:
         codes = {name: each["exit_code"] for name, each in found["organisations"].items()}
         assert codes == {ACME: 0, GLOBEX: 3}
         # a problem of one
-        out, _ = rep_ai(project, "status", "--all", "--json", "--max-age", "28h", code=1)
+        out, _ = rep_ai(project, "status", "--all", "--json", "--max-age", "26h", code=1)
         databases = {n: d["database"] for n, d in json.loads(out)["organisations"].items()}
         assert databases == {name: str(project / f"{name}.duckdb") for name in (ACME, GLOBEX)}
     finally:

@@ -61,7 +61,7 @@ TRIED = {
     ".venv/bin/rep-ai status": Tried(),
     ".venv/bin/rep-ai run --quiet --json SOURCE... > run.json": Tried({"SOURCE...": "dumps"}),
     # the samples are of long ago
-    ".venv/bin/rep-ai status --json --max-age 28h": Tried(code=1),
+    ".venv/bin/rep-ai status --json --max-age 26h": Tried(code=1),
     ".venv/bin/rep-ai run --dry-run SOURCE...": Tried({"SOURCE...": "dumps"}),
     ".venv/bin/rep-ai run --step-days 30 SOURCE...": Tried(
         {"SOURCE...": "dumps", "--step-days 30": "--step-days 1"}
