@@ -7,8 +7,8 @@
     `rep_ai_watermarks` (model, batch, code): up to which batch a model has seen what concerns it
         (NULL: it is to be built anew), and by which code it was built.
 
-    Both lie beside `int_rep_ai__deliveries`. They are not models: under `--defer` a `ref` would resolve
-    to production's, and write there.
+    Both lie beside `int_rep_ai__deliveries`. They are not models: under `--defer` a `ref` would
+    resolve to production's, and write there.
 #}
 {% macro rep_ai_affected() -%}
     {{ return(rep_ai_beside_deliveries('rep_ai_affected')) }}
